@@ -1,1 +1,71 @@
-fn main(){}
+//! `cargo xtask`: every job of this repository, from setting the machine up to packing the npm
+//! package. One subcommand is one file.
+
+mod bench;
+mod browser;
+mod build;
+mod debian;
+mod demo;
+mod http;
+mod models;
+mod node;
+mod pack;
+mod process;
+mod report;
+mod setup;
+mod test;
+mod wasm_bindgen;
+mod wasm_toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Sets up, builds, shows, tests, measures and packs Lexigraft",
+    after_help = "Two commands are enough to begin:\n  cargo xtask demo   build everything and serve the page\n  cargo xtask test   run every check, native and in the browser\n\nEverything heavy is kept in a cache outside the repository:\n  $LEXIGRAFT_CACHE, else $XDG_CACHE_HOME/lexigraft, else ~/.cache/lexigraft"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what building and testing need, and say what was done
+    Setup(setup::Args),
+    /// Get the models and tokenizers, checked by sha256, into the cache
+    Models(models::Args),
+    /// Build the two WebAssembly modules, the npm package and the page
+    Build(build::Args),
+    /// Set up, get the model, build, and serve the page
+    Demo(demo::Args),
+    /// Run every check: format, lint, native tests, TypeScript, browser tests
+    Test(test::Args),
+    /// Measure Lexigraft beside its peer in the same browser
+    Bench(bench::Args),
+    /// Make the npm package's tarball, optimised, and tell its sizes
+    Pack(pack::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Pack(args) => pack::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask demo`: from a fresh clone to the page, in one command.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::http::{self, Site};
+use crate::{build, models, node, process, workspace};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The port to serve at; the next free one when it is taken
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Open the page in the default browser
+    #[arg(long)]
+    open: bool,
+    /// Make the page cross-origin isolated (COOP and COEP); everything also works without
+    #[arg(long)]
+    isolated: bool,
+    /// Serve what was built before
+    #[arg(long)]
+    no_build: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if !args.no_build {
+        node::packages()?;
+    }
+    // The page of this version generates text, so its one model is enough.
+    let models = models::get(&["smollm2"], false)?;
+    if !args.no_build {
+        build::everything(false)?;
+    }
+    let page = workspace::root().join("www").join("dist");
+    if !page.join("index.html").is_file() {
+        anyhow::bail!("the page is not built yet; run: cargo xtask demo");
+    }
+    let (server, port) = http::listen(args.port)?;
+    let address = format!("http://localhost:{port}/");
+    process::say(&format!("\nLexigraft is at {address}"));
+    println!("Press Ctrl+C to stop.");
+    if args.open && !open(&address) {
+        println!("No browser could be opened; open the address yourself.");
+    }
+    http::serve(
+        server,
+        Site {
+            mounts: vec![("/models/", models), ("/", page)],
+            isolated: args.isolated,
+        },
+    );
+    Ok(())
+}
+
+fn open(address: &str) -> bool {
+    let mut command = if cfg!(target_os = "macos") {
+        Command::new("open")
+    } else if cfg!(windows) {
+        let mut command = Command::new("cmd");
+        command.args(["/C", "start", ""]);
+        command
+    } else {
+        Command::new("xdg-open")
+    };
+    command.arg(address).spawn().is_ok()
+}

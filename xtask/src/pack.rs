@@ -1,0 +1,66 @@
+//! `cargo xtask pack`: the npm package as it would be published.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use indicatif::HumanBytes;
+
+use crate::{build, node, process, workspace};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Leave out wasm-opt: quicker to make, larger to download
+    #[arg(long)]
+    no_optimise: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    build::everything(!args.no_optimise)?;
+    let root = workspace::root();
+    let package = root.join("pkg");
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        // npm packs only what lies in the package's folder.
+        fs::copy(root.join(licence), package.join(licence))
+            .with_context(|| format!("cannot copy {licence}"))?;
+    }
+    let out = workspace::cache()?.join("packages");
+    fs::create_dir_all(&out)?;
+    let said = process::ask(
+        node::npm()
+            .args(["pack", "-w", "pkg", "--json", "--pack-destination"])
+            .arg(&out),
+    );
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        fs::remove_file(package.join(licence))?;
+    }
+    let said = said.context("npm pack failed; run it in pkg to see why")?;
+    let said: serde_json::Value =
+        serde_json::from_str(&said).context("npm pack's answer is no JSON")?;
+    let entry = &said[0];
+    let tarball = out.join(
+        entry["filename"]
+            .as_str()
+            .context("npm pack named no file")?,
+    );
+    process::say(&format!("\n{}", tarball.display()));
+    println!(
+        "  {:<48} {:>12}",
+        "tarball",
+        HumanBytes(fs::metadata(&tarball)?.len()).to_string()
+    );
+    println!(
+        "  {:<48} {:>12}",
+        "unpacked",
+        HumanBytes(entry["unpackedSize"].as_u64().unwrap_or(0)).to_string()
+    );
+    for file in entry["files"].as_array().into_iter().flatten() {
+        let (path, size) = (
+            file["path"].as_str().unwrap_or_default(),
+            file["size"].as_u64().unwrap_or(0),
+        );
+        if size >= 16 * 1024 {
+            println!("    {path:<46} {:>12}", HumanBytes(size).to_string());
+        }
+    }
+    Ok(())
+}

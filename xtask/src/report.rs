@@ -1,0 +1,231 @@
+//! The stages of a test run: what each counted, how long it took, and the closing lines.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+#[derive(Default)]
+pub struct Report {
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    name: &'static str,
+    took: Duration,
+    tests: Counts,
+    /// Why the stage failed, if it did.
+    failure: Option<String>,
+}
+
+/// Tests counted from a runner's closing lines.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Counts {
+    pub passed: u64,
+    pub failed: u64,
+}
+
+impl Report {
+    /// Runs one stage and notes how it went. Returns whether it succeeded, so that a stage that
+    /// builds on it can be left out.
+    pub fn stage(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Counts) -> Result<()>,
+    ) -> bool {
+        println!();
+        crate::process::say(&format!("== {name}"));
+        let start = Instant::now();
+        let mut tests = Counts::default();
+        let failure = work(&mut tests).err().map(|error| format!("{error:#}"));
+        if let Some(why) = &failure {
+            eprintln!("error: {why}");
+            // A stage that fails without a test to blame is still one failure.
+            tests.failed = tests.failed.max(1);
+        }
+        let succeeded = failure.is_none() && tests.failed == 0;
+        self.stages.push(Stage {
+            name,
+            took: start.elapsed(),
+            tests,
+            failure,
+        });
+        succeeded
+    }
+
+    /// Notes a stage that cannot run because an earlier one failed.
+    pub fn left_out(&mut self, name: &'static str, why: &str) {
+        let failure = Some(format!("not run: {why}"));
+        self.stages.push(Stage {
+            name,
+            took: Duration::ZERO,
+            tests: Counts {
+                passed: 0,
+                failed: 1,
+            },
+            failure,
+        });
+    }
+
+    /// Prints the summary and the closing line; returns whether everything passed.
+    pub fn close(&self) -> bool {
+        println!();
+        for stage in &self.stages {
+            let mark = if stage.failure.is_none() && stage.tests.failed == 0 {
+                "ok    "
+            } else {
+                "FAILED"
+            };
+            let counts = match stage.tests {
+                Counts {
+                    passed: 0,
+                    failed: 0,
+                } => String::new(),
+                Counts { passed, failed } => format!("{passed} passed, {failed} failed"),
+            };
+            let why = stage
+                .failure
+                .as_deref()
+                .and_then(|why| why.lines().next())
+                .unwrap_or_default();
+            println!(
+                "{mark} {:<28} {:>8}  {counts}  {why}",
+                stage.name,
+                minutes(stage.took)
+            );
+        }
+        let all = self.total();
+        println!("\n{} passed, {} failed", all.passed, all.failed);
+        all.failed == 0
+    }
+
+    fn total(&self) -> Counts {
+        self.stages
+            .iter()
+            .fold(Counts::default(), |sum, stage| Counts {
+                passed: sum.passed + stage.tests.passed,
+                failed: sum.failed + stage.tests.failed,
+            })
+    }
+}
+
+impl Counts {
+    /// Adds what a runner's closing line tells; other lines tell nothing.
+    ///
+    /// Known are cargo test (`test result: ok. 3 passed; 0 failed; …`) and Node's runner
+    /// (`ℹ pass 3`, or `# pass 3`).
+    pub fn read(&mut self, line: &str) {
+        let line = without_colour(line);
+        let line = line.trim();
+        if let Some(rest) = line.strip_prefix("test result: ") {
+            self.passed += number_before(rest, " passed");
+            self.failed += number_before(rest, " failed");
+        } else if let Some(rest) = line.strip_prefix("ℹ ").or_else(|| line.strip_prefix("# ")) {
+            match rest.split_once(' ') {
+                Some(("pass", count)) => self.passed += count.parse().unwrap_or(0),
+                Some(("fail" | "cancelled", count)) => self.failed += count.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn number_before(text: &str, word: &str) -> u64 {
+    let Some((before, _)) = text.split_once(word) else {
+        return 0;
+    };
+    before
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+fn without_colour(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain + rest
+}
+
+fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds >= 60 {
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{:.1}s", time.as_secs_f32())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(lines: &[&str]) -> Counts {
+        let mut counts = Counts::default();
+        lines.iter().for_each(|line| counts.read(line));
+        counts
+    }
+
+    #[test]
+    fn reads_the_runners_it_knows() {
+        let cargo = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(
+            counted(&["running 15 tests", cargo, cargo]),
+            Counts {
+                passed: 24,
+                failed: 6
+            }
+        );
+        assert_eq!(
+            counted(&["ℹ tests 9", "ℹ pass 7", "ℹ fail 1", "ℹ cancelled 1"]),
+            Counts {
+                passed: 7,
+                failed: 2
+            }
+        );
+        assert_eq!(
+            counted(&["# pass 2", "# fail 0"]),
+            Counts {
+                passed: 2,
+                failed: 0
+            }
+        );
+        assert_eq!(
+            counted(&["\x1b[34mℹ pass 4\x1b[39m"]),
+            Counts {
+                passed: 4,
+                failed: 0
+            }
+        );
+        let coloured = "test result: \x1b[32mok\x1b[m. 5 passed; 0 failed; 0 ignored";
+        assert_eq!(
+            counted(&[coloured]),
+            Counts {
+                passed: 5,
+                failed: 0
+            }
+        );
+    }
+
+    #[test]
+    fn a_failing_stage_counts_once() {
+        let mut report = Report::default();
+        assert!(!report.stage("check", |_| anyhow::bail!("no")));
+        assert!(report.stage("tests", |tests| {
+            tests.passed = 3;
+            Ok(())
+        }));
+        report.left_out("browser", "the build failed");
+        assert_eq!(
+            report.total(),
+            Counts {
+                passed: 3,
+                failed: 2
+            }
+        );
+        assert!(!report.close());
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask test`: every check there is, one heavy compilation at a time.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::build::{self, Module};
+use crate::report::{Counts, Report};
+use crate::{browser, models, node, process, workspace};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Leave out the lints and the browser tests on the software WebGPU adapter
+    #[arg(long)]
+    quick: bool,
+    /// Run only one group
+    #[arg(long, value_enum)]
+    only: Option<Group>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Format, lint and test the Rust crates
+    Native,
+    /// Type-check, lint and unit-test the npm package and the page
+    Web,
+    /// Build everything and test it in the browser
+    Browser,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let wanted = |group: Group| args.only.is_none_or(|only| only == group);
+    let mut report = Report::default();
+    if wanted(Group::Native) || wanted(Group::Browser) {
+        report.stage("models", |_| models::get(&[], false).map(drop));
+    }
+    if wanted(Group::Native) {
+        native(&mut report, args.quick);
+    }
+    if wanted(Group::Web) {
+        web(&mut report);
+    }
+    if wanted(Group::Browser) {
+        in_browser(&mut report, args.quick);
+    }
+    if !report.close() {
+        bail!("something failed; the stages above say what");
+    }
+    Ok(())
+}
+
+fn native(report: &mut Report, quick: bool) {
+    report.stage("rust format", |_| {
+        process::run(process::cargo()?.args(["fmt", "--all", "--check"]))
+    });
+    report.stage("vulkan driver", |_| browser::vulkan());
+    // Plain `cargo test` of the default members, so that a developer's own run shares the build:
+    // any other choice of packages gives Burn other features and builds it again.
+    report.stage("rust tests", |tests| {
+        counted(process::cargo()?.args(["test", "--no-fail-fast"]), tests)
+    });
+    report.stage("xtask tests", |tests| {
+        counted(process::cargo()?.args(["test", "-p", "xtask"]), tests)
+    });
+    if !quick {
+        report.stage("rust lints", |_| {
+            let mut cargo = process::cargo()?;
+            process::run(cargo.args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        });
+    }
+}
+
+fn web(report: &mut Report) {
+    if !report.stage("npm packages", |_| node::packages()) {
+        return report.left_out("web checks", "the npm packages are missing");
+    }
+    report.stage("web lint", |_| {
+        process::run(node::npm().args(["run", "lint"]))
+    });
+    // The page's types come from the package, so the package is checked first.
+    report.stage("package types", |_| {
+        process::run(node::npm().args(["run", "check", "-w", "pkg"]))
+    });
+    report.stage("package tests", |tests| {
+        counted(node::npm().args(["run", "test", "-w", "pkg"]), tests)
+    });
+}
+
+fn in_browser(report: &mut Report, quick: bool) {
+    let cpu = report.stage("build module cpu", |_| build::module(Module::Cpu, false));
+    let gpu = report.stage("build module gpu", |_| build::module(Module::Gpu, false));
+    if !(cpu && gpu) {
+        return report.left_out("browser tests", "a module did not build");
+    }
+    if !report.stage("build package and page", |_| build::web()) {
+        return report.left_out("browser tests", "the page did not build");
+    }
+    report.stage("browser tests", |tests| {
+        let files = browser_tests()?;
+        let mut node = node::node();
+        // One file at a time: each runs a model, and there may be two cores.
+        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(files);
+        node.env("CHROME", browser::ready()?);
+        if quick {
+            node.env("LEXIGRAFT_QUICK", "1");
+        }
+        counted(&mut node, tests)
+    });
+}
+
+fn browser_tests() -> Result<Vec<PathBuf>> {
+    let folder = workspace::root().join("tests").join("browser");
+    let entries = folder
+        .read_dir()
+        .with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        bail!("{} holds no test", folder.display());
+    }
+    Ok(files)
+}
+
+/// Runs a test runner and adds what it counted.
+fn counted(command: &mut Command, tests: &mut Counts) -> Result<()> {
+    command.env("LEXIGRAFT_MODELS", workspace::models()?);
+    if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        // The runner writes to a pipe and would drop its colours.
+        command
+            .env("CARGO_TERM_COLOR", "always")
+            .env("FORCE_COLOR", "1");
+    }
+    let succeeded = process::run_watched(command, |line| tests.read(line))?;
+    if !succeeded {
+        bail!("tests failed");
+    }
+    if tests.passed == 0 {
+        bail!("the runner executed no test");
+    }
+    Ok(())
+}

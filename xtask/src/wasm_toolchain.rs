@@ -1,0 +1,191 @@
+//! The Rust compiler for `wasm32-unknown-unknown`.
+//!
+//! The rustup toolchain with its target is the ordinary way. Where rustup cannot fetch the target,
+//! Debian's `rustc-web` compiles with the standard library built from source.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{debian, process, workspace};
+
+pub const TARGET: &str = "wasm32-unknown-unknown";
+const DEBIAN_PACKAGES: [&str; 5] = [
+    "rustc-web",
+    "cargo-web",
+    "rust-web-src",
+    "rust-web-llvm",
+    "lld-22",
+];
+/// The oldest compiler that this workspace accepts, as in `rust-version`.
+const OLDEST: (u32, u32) = (1, 95);
+
+/// A way to compile for the browser.
+pub enum WasmToolchain {
+    /// The active rustup toolchain has the target.
+    Rustup,
+    /// Debian's compiler in /usr/bin, and a linker.
+    Debian { linker: PathBuf },
+}
+
+impl WasmToolchain {
+    /// Finds a way, installing what it may. `LEXIGRAFT_WASM=rustup|debian` forces one.
+    ///
+    /// What is on the machine comes before what must be fetched: a machine that cannot reach
+    /// rustup's server would otherwise wait for it on every build.
+    pub fn ready() -> Result<Self> {
+        match env::var("LEXIGRAFT_WASM").as_deref() {
+            Ok("rustup") => return Self::rustup_or_add().map_err(anyhow::Error::msg),
+            Ok("debian") => return Self::debian_or_install(),
+            Ok("") | Err(_) => {}
+            Ok(other) => bail!("LEXIGRAFT_WASM is {other:?}; it may be rustup or debian"),
+        }
+        if let Some(found) = Self::rustup() {
+            return Ok(found);
+        }
+        if let Some(found) = Self::debian() {
+            return Ok(found);
+        }
+        match Self::rustup_or_add() {
+            Ok(found) => Ok(found),
+            Err(why) => {
+                println!("  rustup target add {TARGET} did not work: {why}");
+                Self::debian_or_install()
+            }
+        }
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Rustup => format!("the rustup toolchain's {TARGET} target"),
+            Self::Debian { .. } => {
+                format!("Debian's rustc-web, with {TARGET}'s standard library from source")
+            }
+        }
+    }
+
+    /// `cargo` for building a crate to WebAssembly with 128-bit SIMD.
+    pub fn cargo(&self, subcommand: &str) -> Result<Command> {
+        let mut cargo = match self {
+            Self::Rustup => process::cargo()?,
+            Self::Debian { .. } => process::command("/usr/bin/cargo"),
+        };
+        process::forget_this_crate(&mut cargo);
+        cargo.arg(subcommand).args(["--target", TARGET]);
+        cargo.env("CARGO_TARGET_DIR", workspace::wasm_target()?);
+        cargo.env(
+            "RUSTFLAGS",
+            "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
+        );
+        if let Self::Debian { linker } = self {
+            // cargo run puts rustup's libraries first; Debian's compiler must find its own.
+            for name in [
+                "CARGO",
+                "RUSTUP_TOOLCHAIN",
+                "RUSTUP_HOME",
+                "LD_LIBRARY_PATH",
+                "RUSTC_WRAPPER",
+            ] {
+                cargo.env_remove(name);
+            }
+            cargo.arg("-Zbuild-std=std,panic_abort");
+            cargo
+                .env("RUSTC", "/usr/bin/rustc")
+                .env("RUSTC_BOOTSTRAP", "1");
+            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            let path = env::var_os("PATH").unwrap_or_default();
+            let folders = std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path));
+            cargo.env(
+                "PATH",
+                env::join_paths(folders).context("PATH holds a folder that cannot be listed")?,
+            );
+        }
+        Ok(cargo)
+    }
+
+    fn rustup() -> Option<Self> {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let folder = process::ask(process::command(rustc).args([
+            "--print",
+            "target-libdir",
+            "--target",
+            TARGET,
+        ]))?;
+        let entries = Path::new(&folder).read_dir().ok()?;
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+            .then_some(Self::Rustup)
+    }
+
+    fn rustup_or_add() -> std::result::Result<Self, String> {
+        if let Some(found) = Self::rustup() {
+            return Ok(found);
+        }
+        if process::find(&["rustup"]).is_none() {
+            return Err("rustup is not installed".to_owned());
+        }
+        process::say(&format!("Adding rustup's {TARGET} target"));
+        process::run_quiet(process::command("rustup").args(["target", "add", TARGET]))
+            .map_err(|error| format!("{error:#}"))?;
+        Self::rustup().ok_or_else(|| "the active toolchain still lacks it".to_owned())
+    }
+
+    fn debian() -> Option<Self> {
+        let version = process::ask(debian_rustc().arg("--version"))?;
+        if parse_version(&version)? < OLDEST {
+            return None;
+        }
+        let sysroot = process::ask(debian_rustc().args(["--print", "sysroot"]))?;
+        let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/Cargo.toml");
+        let linker = process::find(&["wasm-ld-22", "wasm-ld"])?;
+        (sources.is_file() && Path::new("/usr/bin/cargo").is_file())
+            .then_some(Self::Debian { linker })
+    }
+
+    fn debian_or_install() -> Result<Self> {
+        if let Some(found) = Self::debian() {
+            return Ok(found);
+        }
+        let what = format!(
+            "A Rust compiler for {TARGET} (rustup target add {TARGET}, or Debian's packages)"
+        );
+        debian::install(&what, &DEBIAN_PACKAGES)?;
+        Self::debian().with_context(|| {
+            format!(
+                "Debian's rustc is older than {}.{}; run: rustup target add {TARGET}",
+                OLDEST.0, OLDEST.1
+            )
+        })
+    }
+}
+
+fn debian_rustc() -> Command {
+    let mut rustc = process::command("/usr/bin/rustc");
+    rustc.env_remove("LD_LIBRARY_PATH");
+    rustc
+}
+
+/// Major and minor of `rustc 1.96.0 (…)`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(' ').nth(1)?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_compiler_version() {
+        assert_eq!(
+            parse_version("rustc 1.96.0 (built from a source tarball)"),
+            Some((1, 96))
+        );
+        assert_eq!(parse_version("rustc"), None);
+        assert!((1, 100) > OLDEST);
+    }
+}
