@@ -1,0 +1,59 @@
+//! Which format a file has, judged by its first bytes.
+
+use crate::source::{ByteSource, read_exact};
+use crate::{CheckpointError, gguf, safetensors};
+
+pub(crate) enum Sniffed {
+    Gguf,
+    /// With the header length that its first eight bytes hold.
+    Safetensors(u64),
+}
+
+/// What people hand over by mistake, and what it begins with.
+const OTHERS: [(&[u8], &str); 9] = [
+    (
+        b"PK\x03\x04",
+        "a zip archive, perhaps a PyTorch checkpoint: export it as safetensors",
+    ),
+    (
+        b"\x80\x02",
+        "a Python pickle: export the weights as safetensors",
+    ),
+    (b"ggml", "an old ggml file: convert it to GGUF"),
+    (b"ggjt", "an old ggml file: convert it to GGUF"),
+    (b"lmgg", "an old ggml file: convert it to GGUF"),
+    (b"tjgg", "an old ggml file: convert it to GGUF"),
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer: download the file that it points to",
+    ),
+    (b"<", "a web page: use the address of the file itself"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+];
+
+pub(crate) async fn sniff<S: ByteSource>(source: &S) -> Result<Sniffed, CheckpointError> {
+    let len = source.len();
+    if len == 0 {
+        return Err(CheckpointError::Malformed("the file is empty".to_owned()));
+    }
+    let head = read_exact(source, 0..len.min(24)).await?;
+    if head.starts_with(&gguf::MAGIC) {
+        return Ok(Sniffed::Gguf);
+    }
+    if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Err(CheckpointError::UnsupportedFormat(format!(
+            "the file is neither GGUF nor safetensors but {what}"
+        )));
+    }
+    let length_bytes = safetensors::LENGTH_BYTES as usize;
+    match (head.first_chunk::<8>(), head.get(length_bytes)) {
+        (Some(&length), Some(b'{')) => Ok(Sniffed::Safetensors(u64::from_le_bytes(length))),
+        (Some(_), Some(_)) => Err(CheckpointError::UnsupportedFormat(
+            "the file is neither GGUF nor safetensors. Use a .gguf or a .safetensors file"
+                .to_owned(),
+        )),
+        _ => Err(CheckpointError::Malformed(format!(
+            "the file is only {len} bytes long, too short for a checkpoint"
+        ))),
+    }
+}
