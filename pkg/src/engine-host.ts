@@ -1,0 +1,292 @@
+import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
+import { parseSha256 } from "./digest.js";
+import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
+import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
+import { fetchFile } from "./fetch-file.js";
+import { JobQueue } from "./job-queue.js";
+import { ProgressThrottle } from "./progress.js";
+import {
+  type ClientMessage,
+  type Event,
+  type GenerateEnd,
+  type Handle,
+  type HostMessage,
+  type LoadEvent,
+  type LoadParams,
+  type MethodName,
+  type Params,
+  type Result,
+  transferables,
+} from "./protocol.js";
+import type { PortableSource } from "./source.js";
+import type { ModelFile } from "./types.js";
+import type { WasmEncoder, WasmGeneration, WasmLanguageModel, WasmStep } from "./wasm-module.js";
+
+interface Context<M extends MethodName> {
+  signal: AbortSignal;
+  emit: (event: Event<M>) => void;
+}
+
+type Handlers = { [M in MethodName]: (params: Params<M>, context: Context<M>) => Promise<Result<M>> };
+
+type Slot = { queue: JobQueue } & (
+  | { kind: "language"; model: WasmLanguageModel }
+  | { kind: "encoder"; model: WasmEncoder }
+);
+
+/** Runs the engine and answers the page's calls. The same code serves in a worker and in the page. */
+export class EngineHost {
+  #started: StartedEngine | undefined;
+  #broken: LexigraftError | undefined;
+  #lastHandle = 0;
+  readonly #slots = new Map<Handle, Slot>();
+  readonly #calls = new Map<number, AbortController>();
+  readonly #answers = new Set<Promise<void>>();
+
+  constructor(
+    private readonly post: (message: HostMessage, transfer: Transferable[]) => void,
+    private readonly environment: EngineEnvironment,
+  ) {}
+
+  receive(message: ClientMessage): void {
+    if (message.type === "cancel") this.#calls.get(message.id)?.abort();
+    else {
+      const answer = this.#answer(message.id, message.method, message.params);
+      this.#answers.add(answer);
+      void answer.then(() => this.#answers.delete(answer));
+    }
+  }
+
+  /** Says that the engine cannot be used any more; calls it works on may never end. */
+  abandon(error: LexigraftError): void {
+    this.#broken ??= error;
+  }
+
+  /** Cancels everything, waits for it, and frees the engine. */
+  async dispose(): Promise<void> {
+    const reason = new LexigraftError("disposed", "This Lexigraft was disposed.");
+    for (const call of this.#calls.values()) call.abort(reason);
+    if (this.#broken !== undefined) return;
+    await Promise.all(this.#answers);
+    await Promise.all([...this.#slots.keys()].map((handle) => this.#release(handle)));
+    const engine = this.#started?.engine;
+    this.#started = undefined;
+    engine?.free();
+  }
+
+  async #answer<M extends MethodName>(id: number, method: M, params: Params<M>): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#calls.set(id, controller);
+    const emit = (event: Event<M>) => this.post({ type: "event", id, event: event as Event<MethodName> }, []);
+    try {
+      if (this.#broken !== undefined) throw this.#broken;
+      const handler: Handlers[M] = this.#handlers[method];
+      const value = await handler(params, { signal, emit });
+      this.post({ type: "result", id, value }, transferables(value));
+    } catch (thrown) {
+      const error = signal.aborted && !isTrap(thrown) ? abortError(signal) : toLexigraftError(thrown);
+      if (isTrap(thrown)) this.#broken = error;
+      this.post({ type: "error", id, error: toRecord(error) }, []);
+    } finally {
+      this.#calls.delete(id);
+    }
+  }
+
+  readonly #handlers: Handlers = {
+    create: async (params, { signal }) => {
+      if (this.#started !== undefined) throw new LexigraftError("internal", "The engine was started twice.");
+      this.#started = await startEngine(this.environment, params, signal);
+      return this.#started.device;
+    },
+    memory: async () => this.#engine().engine.memory(),
+    loadLanguageModel: async (params, context) => {
+      const { tokenizer, config, contextLength } = params;
+      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      const options = {
+        ...(files.tokenizer ? { tokenizer: files.tokenizer } : {}),
+        ...(files.config ? { config: files.config } : {}),
+        ...(contextLength === undefined ? {} : { contextLength }),
+      };
+      const model = await this.#engine().engine.loadLanguageModel(files.weights, options, files.onLoad);
+      return {
+        handle: this.#add({ kind: "language", model, queue: new JobQueue() }, context),
+        info: model.info(),
+      };
+    },
+    loadEncoder: async (params, context) => {
+      const { tokenizer, config } = params;
+      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      if (files.tokenizer === undefined || files.config === undefined) {
+        throw new LexigraftError("invalid-argument", "An encoder needs weights, tokenizer and config.");
+      }
+      const options = { tokenizer: files.tokenizer, config: files.config };
+      const model = await this.#engine().engine.loadEncoder(files.weights, options, files.onLoad);
+      return {
+        handle: this.#add({ kind: "encoder", model, queue: new JobQueue() }, context),
+        info: model.info(),
+      };
+    },
+    release: async ({ handle }) => {
+      await this.#release(handle);
+      return null;
+    },
+    tokenize: async ({ handle, text, addSpecial }) => this.#language(handle).model.tokenize(text, addSpecial),
+    detokenize: async ({ handle, ids }) => this.#language(handle).model.detokenize(ids),
+    tokenText: async ({ handle, ids }) => this.#language(handle).model.tokenText(ids),
+    applyChatTemplate: async ({ handle, messages, addGenerationPrompt }) =>
+      this.#language(handle).model.applyChatTemplate(messages, addGenerationPrompt),
+    generate: async ({ handle, prompt, options }, { signal, emit }) => {
+      const { model, queue } = this.#language(handle);
+      return queue.generation(signal, async (running) => {
+        const text = typeof prompt === "string" ? prompt : model.applyChatTemplate(prompt, true);
+        return runGeneration(model.generate(text, options), running, emit, () =>
+          model.tokenize(text, options.addSpecial),
+        );
+      });
+    },
+    score: async ({ handle, text }, { signal, emit }) => {
+      const { model, queue } = this.#language(handle);
+      const throttle = new ProgressThrottle();
+      return queue.run(signal, (running) =>
+        model.score(text, (done, total) => {
+          if (throttle.due("score", done === total)) emit({ done, total });
+          return !running.aborted;
+        }),
+      );
+    },
+    logits: async ({ handle, ids }, { signal }) => {
+      const { model, queue } = this.#language(handle);
+      return queue.run(signal, () => model.logits(ids));
+    },
+    embed: async ({ handle, texts }, { signal }) => {
+      const { model, queue } = this.#encoder(handle);
+      return queue.run(signal, async (running) => {
+        const vectors: Float32Array[] = [];
+        for (const text of texts) {
+          throwIfAborted(running);
+          vectors.push(await model.embed(text));
+          await yieldToEventLoop();
+        }
+        return vectors;
+      });
+    },
+    tokenizeForEncoder: async ({ handle, text }) => this.#encoder(handle).model.tokenize(text),
+  };
+
+  #engine(): StartedEngine {
+    if (this.#started === undefined) throw new LexigraftError("disposed", "The engine is not running.");
+    return this.#started;
+  }
+
+  #slot(handle: Handle): Slot {
+    const slot = this.#slots.get(handle);
+    if (slot === undefined) throw new LexigraftError("disposed", "The model was disposed.");
+    return slot;
+  }
+
+  #language(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "language") throw new LexigraftError("internal", "This model is not a language model.");
+    return slot;
+  }
+
+  #encoder(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "encoder") throw new LexigraftError("internal", "This model is not an encoder.");
+    return slot;
+  }
+
+  #add(slot: Slot, { signal }: { signal: AbortSignal }): Handle {
+    if (signal.aborted) slot.model.free();
+    throwIfAborted(signal);
+    this.#lastHandle += 1;
+    this.#slots.set(this.#lastHandle, slot);
+    return this.#lastHandle;
+  }
+
+  async #release(handle: Handle): Promise<void> {
+    const slot = this.#slots.get(handle);
+    if (slot === undefined) return;
+    this.#slots.delete(handle);
+    await slot.queue.close();
+    // After a trap the engine's memory cannot be trusted, not even to free it.
+    if (this.#broken === undefined) slot.model.free();
+  }
+
+  /** Gets a model's files, small ones first: a missing tokenizer is found before the weights are downloaded. */
+  async #fetchAll(
+    params: LoadParams,
+    small: { tokenizer?: PortableSource | undefined; config?: PortableSource | undefined },
+    { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
+  ) {
+    const { module } = this.#engine();
+    const weightsSha256 = parseSha256(params.sha256);
+    const throttle = new ProgressThrottle();
+    const get = (file: ModelFile, source: PortableSource, sha256?: string) =>
+      fetchFile(source, {
+        file,
+        cache: params.cache,
+        sha256,
+        signal,
+        newSha256: () => new module.Sha256(),
+        onProgress: (progress) => {
+          const { phase, loaded, total } = progress;
+          if (throttle.due(`${phase} ${file}`, loaded === total)) emit({ type: "progress", progress });
+        },
+        onWarning: (warning) => emit({ type: "warning", warning }),
+        ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
+      });
+    const tokenizer = small.tokenizer && (await get("tokenizer", small.tokenizer)).blob;
+    const config = small.config && (await get("config", small.config)).blob;
+    const { blob: weights, fromCache } = await get("weights", params.weights, weightsSha256);
+    const onLoad = (loaded: number, total: number): boolean => {
+      if (throttle.due("load", loaded === total)) {
+        emit({ type: "progress", progress: { phase: "load", file: "weights", loaded, total, fromCache } });
+      }
+      return !signal.aborted;
+    };
+    return { tokenizer, config, weights, onLoad };
+  }
+}
+
+/** Drives a generation to its end. A cancelled one ends normally, with reason `aborted`. */
+async function runGeneration(
+  generation: WasmGeneration,
+  signal: AbortSignal,
+  emit: (event: Event<"generate">) => void,
+  promptIds: () => Uint32Array,
+): Promise<GenerateEnd> {
+  let first: number | undefined;
+  let last = 0;
+  let trapped = false;
+  try {
+    while (!signal.aborted) {
+      const step: WasmStep = await generation.next();
+      if (step.kind === "end") {
+        return {
+          reason: step.reason,
+          text: step.text,
+          ids: step.ids,
+          promptIds: step.promptIds,
+          decodeMs: last - (first ?? last),
+        };
+      }
+      if (step.kind === "prefill") emit({ type: "prefill", done: step.done, total: step.total });
+      else {
+        last = performance.now();
+        first ??= last;
+        const { text, id, logProb } = step;
+        emit({ type: "piece", text, id, ...(logProb === undefined ? {} : { logProb }) });
+      }
+      // Without this a cancel message would wait until the generation has ended by itself.
+      await yieldToEventLoop();
+    }
+    return { reason: "aborted", text: "", promptIds: promptIds(), decodeMs: last - (first ?? last) };
+  } catch (error) {
+    trapped = isTrap(error);
+    throw error;
+  } finally {
+    if (!trapped) generation.free();
+  }
+}

@@ -1,0 +1,149 @@
+import { throwIfAborted } from "./abort.js";
+import { cacheName, openCache } from "./cache.js";
+import { pageChannel, workerChannel } from "./channel.js";
+import { callUser, EngineClient } from "./client.js";
+import { asyncDispose } from "./dispose.js";
+import { EncoderClient } from "./encoder.js";
+import { LexigraftError } from "./errors.js";
+import { LanguageModelClient, release } from "./language-model.js";
+import type { LoadEvent, LoadParams } from "./protocol.js";
+import { fileIn, resolveUrl, toPortable } from "./source.js";
+import type {
+  CacheOptions,
+  CreateOptions,
+  DeviceInfo,
+  Encoder,
+  EncoderOptions,
+  EncoderSource,
+  LanguageModel,
+  LanguageModelOptions,
+  LoadOptions,
+  ModelCache,
+  Source,
+} from "./types.js";
+
+/** An engine on one device. Several may exist beside each other, each in its own worker. */
+export class Lexigraft implements AsyncDisposable {
+  /** The files this origin has downloaded, whether or not this engine uses the cache. */
+  readonly cache: ModelCache;
+
+  private constructor(
+    private readonly client: EngineClient,
+    readonly device: Readonly<DeviceInfo>,
+    private readonly cacheOptions: CacheOptions,
+    private readonly caching: boolean,
+  ) {
+    this.cache = openCache(cacheOptions);
+  }
+
+  /**
+   * Chooses a device and starts its engine.
+   *
+   * Fails with `no-webgpu` when WebGPU was asked for and cannot be used, `worker-failed` when the worker does not
+   * start, `not-found` or `network` when the engine's files cannot be fetched, `aborted` by the signal.
+   */
+  static async create(options: CreateOptions = {}): Promise<Lexigraft> {
+    const { device = "auto", worker = true, wasmUrl = {}, cache = true, signal } = options;
+    if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
+      throw new LexigraftError(
+        "invalid-argument",
+        `There is no device "${String(device)}": use auto, cpu or webgpu.`,
+      );
+    }
+    throwIfAborted(signal);
+    const channel =
+      worker === false ? await pageChannel() : workerChannel(worker === true ? undefined : worker);
+    const client = new EngineClient(channel);
+    try {
+      const params = {
+        device,
+        wasmUrl: {
+          ...(wasmUrl.cpu === undefined ? {} : { cpu: resolveUrl(wasmUrl.cpu) }),
+          ...(wasmUrl.gpu === undefined ? {} : { gpu: resolveUrl(wasmUrl.gpu) }),
+        },
+        pageHasWebGpu: globalThis.navigator?.gpu !== undefined,
+      };
+      const info = await client.call("create", params, { signal });
+      return new Lexigraft(client, info, typeof cache === "object" ? cache : {}, cache !== false);
+    } catch (error) {
+      // Not awaited: the caller wants to know what happened, not when the remains are gone.
+      client.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * Loads a language model: a GGUF file, or a safetensors file with `tokenizer` and `config`.
+   *
+   * Fails with the code of what is wrong: `not-found`, `http`, `network` (getting the file), `integrity` (it is not
+   * the expected one), `bad-checkpoint`, `unsupported-…`, `tokenizer-missing` (reading it), `out-of-memory`, `aborted`.
+   */
+  async languageModel(source: Source, options: LanguageModelOptions = {}): Promise<LanguageModel> {
+    const { tokenizer, config, contextLength } = options;
+    const params = {
+      ...this.#loadParams(source, options),
+      ...(tokenizer === undefined ? {} : { tokenizer: toPortable(tokenizer, "tokenizer") }),
+      ...(config === undefined ? {} : { config: toPortable(config, "config") }),
+      ...(contextLength === undefined ? {} : { contextLength }),
+    };
+    const { handle, info } = await this.client.call("loadLanguageModel", params, {
+      signal: options.signal,
+      onEvent: tellUser(options),
+      onLate: (late) => void release(this.client, late.handle),
+    });
+    return new LanguageModelClient(this.client, handle, info);
+  }
+
+  /** Loads an encoder from a model's directory, or from its three files. Fails as `languageModel` does. */
+  async encoder(source: EncoderSource, options: EncoderOptions = {}): Promise<Encoder> {
+    const files =
+      typeof source === "string" || source instanceof URL
+        ? {
+            weights: fileIn(source, "model.safetensors"),
+            tokenizer: fileIn(source, "tokenizer.json"),
+            config: fileIn(source, "config.json"),
+          }
+        : source;
+    const params = {
+      ...this.#loadParams(files.weights, options),
+      tokenizer: toPortable(files.tokenizer, "tokenizer"),
+      config: toPortable(files.config, "config"),
+    };
+    const { handle, info } = await this.client.call("loadEncoder", params, {
+      signal: options.signal,
+      onEvent: tellUser(options),
+      onLate: (late) => void release(this.client, late.handle),
+    });
+    return new EncoderClient(this.client, handle, info);
+  }
+
+  /** Bytes the engine's memory has grown to. It never shrinks, but is reused. */
+  async memory(): Promise<{ wasmBytes: number }> {
+    return this.client.call("memory", {});
+  }
+
+  /** Frees everything: models, device, worker. Calls under way fail with `disposed`. */
+  dispose(): Promise<void> {
+    return this.client.close();
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #loadParams(weights: Source, options: LoadOptions): LoadParams {
+    const { sha256, cache = this.caching } = options;
+    return {
+      weights: toPortable(weights, "model"),
+      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(cache ? { cache: cacheName(this.cacheOptions) } : {}),
+    };
+  }
+}
+
+function tellUser({ onProgress, onWarning }: LoadOptions): (event: LoadEvent) => void {
+  return (event) => {
+    if (event.type === "progress") callUser(onProgress, event.progress);
+    else callUser(onWarning, event.warning);
+  };
+}

@@ -1,0 +1,94 @@
+/** The origin's private file system: how files are written there, in a worker and in the page. */
+
+/** Only workers have it, so the page's type library lacks it. */
+interface SyncAccessHandle {
+  write(bytes: Uint8Array, options: { at: number }): number;
+  flush(): void | Promise<void>;
+  close(): void | Promise<void>;
+}
+
+type FileHandle = FileSystemFileHandle & { createSyncAccessHandle?: () => Promise<SyncAccessHandle> };
+
+/** Appends to a file. After `close` the file can be read; `abandon` gives up, whatever state it is in. */
+export interface FileWriter {
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  close(): Promise<void>;
+  abandon(): Promise<void>;
+}
+
+/** The storage of this origin; undefined where the browser, or a page without https, has none. */
+export function originStorage(): StorageManager | undefined {
+  const storage = globalThis.navigator?.storage;
+  return typeof storage?.getDirectory === "function" ? storage : undefined;
+}
+
+/** Creates a file and opens it. Fails where the browser can only read, as some do in the page. */
+export async function openWriter(directory: FileSystemDirectoryHandle, name: string): Promise<FileWriter> {
+  const handle: FileHandle = await directory.getFileHandle(name, { create: true });
+  // Faster, and what is written survives a failure: the other way keeps a second file until it is closed.
+  if (typeof handle.createSyncAccessHandle === "function") {
+    return new SyncWriter(await handle.createSyncAccessHandle());
+  }
+  if (typeof handle.createWritable !== "function") throw new Error("This browser cannot write files here.");
+  return new StreamWriter(await handle.createWritable());
+}
+
+class SyncWriter implements FileWriter {
+  #at = 0;
+  #open = true;
+
+  constructor(private readonly handle: SyncAccessHandle) {}
+
+  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const written = this.handle.write(bytes, { at: this.#at });
+    this.#at += written;
+    // Some browsers report a full disk this way.
+    if (written !== bytes.byteLength) throw new DOMException("The disk is full.", "QuotaExceededError");
+  }
+
+  async close(): Promise<void> {
+    await this.handle.flush();
+    await this.#release();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#release();
+  }
+
+  async #release(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.handle.close();
+  }
+}
+
+class StreamWriter implements FileWriter {
+  constructor(private readonly stream: FileSystemWritableFileStream) {}
+
+  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.stream.write(bytes);
+  }
+
+  async close(): Promise<void> {
+    await this.stream.close();
+  }
+
+  async abandon(): Promise<void> {
+    await this.stream.abort().catch(() => undefined);
+  }
+}
+
+/** Bytes this origin may still store; undefined where the browser does not say. */
+export async function freeBytes(storage: StorageManager): Promise<number | undefined> {
+  try {
+    const { quota, usage } = await storage.estimate();
+    return quota === undefined || usage === undefined ? undefined : quota - usage;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True for the error a full disk or quota gives. */
+export function isQuotaError(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
+}

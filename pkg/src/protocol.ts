@@ -1,0 +1,118 @@
+/** What the page and the engine say to each other, through a worker's messages or directly. */
+import type { ErrorRecord } from "./errors.js";
+import type { PortableSource } from "./source.js";
+import type {
+  ChatMessage,
+  DeviceInfo,
+  DeviceKind,
+  EncoderInfo,
+  FinishReason,
+  LanguageModelInfo,
+  LoadProgress,
+  LoadWarning,
+  ScoreResult,
+} from "./types.js";
+import type { WasmGenerateOptions } from "./wasm-module.js";
+
+/** A model in the engine. */
+export type Handle = number;
+
+export interface CreateParams {
+  device: "auto" | DeviceKind;
+  wasmUrl: { cpu?: string; gpu?: string };
+  /** The page sees WebGPU; the worker it starts may not. */
+  pageHasWebGpu: boolean;
+}
+
+export interface LoadParams {
+  weights: PortableSource;
+  sha256?: string;
+  /** Name of the cache; undefined for none. */
+  cache?: string;
+}
+
+export type LoadEvent =
+  | { type: "progress"; progress: LoadProgress }
+  | { type: "warning"; warning: LoadWarning };
+
+export type GenerateEvent =
+  | { type: "prefill"; done: number; total: number }
+  | { type: "piece"; text: string; id: number; logProb?: number };
+
+export interface GenerateEnd {
+  reason: FinishReason;
+  /** Text held back until the end. */
+  text: string;
+  /** Undefined when aborted: then the pieces are all there is. */
+  ids?: Uint32Array;
+  promptIds: Uint32Array;
+  /** Milliseconds from the first token to the last. */
+  decodeMs: number;
+}
+
+interface Method<Params, Result, Event = never> {
+  params: Params;
+  result: Result;
+  event: Event;
+}
+
+/** Every call the page can make. */
+export interface Methods {
+  create: Method<CreateParams, DeviceInfo>;
+  memory: Method<Record<string, never>, { wasmBytes: number }>;
+  loadLanguageModel: Method<
+    LoadParams & { tokenizer?: PortableSource; config?: PortableSource; contextLength?: number },
+    { handle: Handle; info: LanguageModelInfo },
+    LoadEvent
+  >;
+  loadEncoder: Method<
+    LoadParams & { tokenizer: PortableSource; config: PortableSource },
+    { handle: Handle; info: EncoderInfo },
+    LoadEvent
+  >;
+  release: Method<{ handle: Handle }, null>;
+  tokenize: Method<{ handle: Handle; text: string; addSpecial: boolean }, Uint32Array>;
+  detokenize: Method<{ handle: Handle; ids: Uint32Array }, string>;
+  tokenText: Method<{ handle: Handle; ids: Uint32Array }, string[]>;
+  applyChatTemplate: Method<
+    { handle: Handle; messages: ChatMessage[]; addGenerationPrompt: boolean },
+    string
+  >;
+  generate: Method<
+    { handle: Handle; prompt: string | ChatMessage[]; options: WasmGenerateOptions },
+    GenerateEnd,
+    GenerateEvent
+  >;
+  score: Method<{ handle: Handle; text: string }, ScoreResult, { done: number; total: number }>;
+  logits: Method<{ handle: Handle; ids: Uint32Array }, Float32Array>;
+  embed: Method<{ handle: Handle; texts: string[] }, Float32Array[]>;
+  tokenizeForEncoder: Method<{ handle: Handle; text: string }, Uint32Array>;
+}
+
+export type MethodName = keyof Methods;
+export type Params<M extends MethodName> = Methods[M]["params"];
+export type Result<M extends MethodName> = Methods[M]["result"];
+export type Event<M extends MethodName> = Methods[M]["event"];
+
+/** Page to engine. */
+export type ClientMessage =
+  | { [M in MethodName]: { type: "call"; id: number; method: M; params: Params<M> } }[MethodName]
+  | { type: "cancel"; id: number };
+
+/** Engine to page. Events of a call come before its result or error, which is the last message of its id. */
+export type HostMessage =
+  | { type: "event"; id: number; event: Event<MethodName> }
+  | { type: "result"; id: number; value: Result<MethodName> }
+  | { type: "error"; id: number; error: ErrorRecord };
+
+/** The buffers of a result that can move to the page without a copy. */
+export function transferables(value: unknown): Transferable[] {
+  if (Array.isArray(value)) return value.flatMap(transferables);
+  if (ArrayBuffer.isView(value)) {
+    // A view of the engine's own memory must be copied; only arrays that own their buffer may move.
+    const whole = value.byteLength === value.buffer.byteLength;
+    return whole && value.buffer instanceof ArrayBuffer ? [value.buffer] : [];
+  }
+  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(transferables);
+  return [];
+}

@@ -1,0 +1,96 @@
+/**
+ * The surface of the engine, as `wasm-bindgen` exports it. Written by hand so that the package compiles before the
+ * engine is built; `cpu` and `gpu` are two modules with this same surface.
+ */
+import type { ChatMessage, DeviceKind, EncoderInfo, LanguageModelInfo } from "./types.js";
+
+export interface WasmModule {
+  default(options: { module_or_path: Response | Promise<Response> }): Promise<unknown>;
+  createEngine(): Promise<WasmEngine>;
+  Sha256: new () => WasmSha256;
+}
+
+export interface WasmSha256 {
+  update(bytes: Uint8Array): void;
+  /** Finishes the hash. */
+  hex(): string;
+  free(): void;
+}
+
+/** Returning false stops the work with `aborted`. */
+export type WasmProgress = (done: number, total: number) => boolean;
+
+export interface WasmEngine {
+  info(): { kind: DeviceKind; adapter: string; selfTest: string };
+  loadLanguageModel(
+    weights: Blob,
+    options: { tokenizer?: Blob; config?: Blob; contextLength?: number },
+    onProgress: WasmProgress,
+  ): Promise<WasmLanguageModel>;
+  loadEncoder(
+    weights: Blob,
+    options: { tokenizer: Blob; config: Blob },
+    onProgress: WasmProgress,
+  ): Promise<WasmEncoder>;
+  memory(): { wasmBytes: number };
+  free(): void;
+}
+
+export interface WasmGenerateOptions {
+  maxTokens: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  seed: number;
+  stop: string[];
+  logProbs: boolean;
+  addSpecial: boolean;
+}
+
+export interface WasmScore {
+  bitsPerByte: number;
+  tokens: number;
+  bytes: number;
+  tokenNll: Float32Array;
+  ids: Uint32Array;
+}
+
+export interface WasmLanguageModel {
+  info(): LanguageModelInfo;
+  tokenize(text: string, addSpecial: boolean): Uint32Array;
+  detokenize(ids: Uint32Array): string;
+  tokenText(ids: Uint32Array): string[];
+  applyChatTemplate(messages: ChatMessage[], addGenerationPrompt: boolean): string;
+  generate(prompt: string, options: WasmGenerateOptions): WasmGeneration;
+  logits(ids: Uint32Array): Promise<Float32Array>;
+  score(text: string, onProgress: WasmProgress): Promise<WasmScore>;
+  free(): void;
+}
+
+export type WasmStep =
+  | { kind: "prefill"; done: number; total: number }
+  | { kind: "piece"; text: string; id: number; logProb?: number }
+  | {
+      kind: "end";
+      reason: "stop-token" | "stop-string" | "max-tokens" | "context";
+      text: string;
+      promptIds: Uint32Array;
+      ids: Uint32Array;
+      prefillMs: number;
+      decodeMs: number;
+    };
+
+export interface WasmGeneration {
+  next(): Promise<WasmStep>;
+  /** Gives the key-value cache back: the model is free again. */
+  free(): void;
+}
+
+export interface WasmEncoder {
+  info(): EncoderInfo;
+  embed(text: string): Promise<Float32Array>;
+  tokenize(text: string): Uint32Array;
+  free(): void;
+}
