@@ -1,0 +1,164 @@
+//! The engine that splits text into ids: the `tokenizers` crate behind a checked door.
+//!
+//! Only its normaliser, pre-tokeniser, model and added tokens are used. Decoding and the
+//! tokens around a text are ours, because streaming and exact bytes need them in another form.
+
+use serde_json::Value;
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    TokenizerImpl,
+};
+
+use crate::TextError;
+
+type Engine = TokenizerImpl<
+    ModelWrapper,
+    NormalizerWrapper,
+    PreTokenizerWrapper,
+    PostProcessorWrapper,
+    DecoderWrapper,
+>;
+
+pub(crate) struct Encoder {
+    engine: Engine,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// `normalizer` and `pre_tokenizer` as they stand in a `tokenizer.json`.
+    pub(crate) fn new(
+        model: ModelWrapper,
+        normalizer: Value,
+        pre_tokenizer: Value,
+        added: Vec<AddedToken>,
+    ) -> Result<Self, TextError> {
+        refuse_panicking_parts(&normalizer, 0)?;
+        refuse_panicking_parts(&pre_tokenizer, 0)?;
+        let mut engine = Engine::new(model);
+        if !normalizer.is_null() {
+            let normalizer: NormalizerWrapper = serde_json::from_value(normalizer)
+                .map_err(|error| bad("the normalizer cannot be used", &error))?;
+            engine
+                .with_normalizer(Some(normalizer))
+                .map_err(|error| bad("the normalizer cannot be used", &error))?;
+        }
+        if !pre_tokenizer.is_null() {
+            let pre_tokenizer: PreTokenizerWrapper = serde_json::from_value(pre_tokenizer)
+                .map_err(|error| bad("the pre-tokenizer cannot be used", &error))?;
+            engine.with_pre_tokenizer(Some(pre_tokenizer));
+        }
+        engine
+            .add_tokens(added)
+            .map_err(|error| bad("the added tokens cannot be used", &error))?;
+        Ok(Self { engine })
+    }
+
+    /// The ids of a text, without the tokens around it.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let encoding = self
+            .engine
+            .encode_fast(text, false)
+            .map_err(|error| bad("the text cannot be encoded", &error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    pub(crate) fn id_of(&self, token: &str) -> Option<u32> {
+        self.engine.token_to_id(token)
+    }
+}
+
+/// Settings of a byte-pair model beside its vocabulary and merges.
+#[derive(Debug, Default)]
+pub(crate) struct BpeOptions {
+    pub(crate) unk_token: Option<String>,
+    pub(crate) continuing_subword_prefix: Option<String>,
+    pub(crate) end_of_word_suffix: Option<String>,
+    pub(crate) fuse_unk: bool,
+    pub(crate) byte_fallback: bool,
+    pub(crate) ignore_merges: bool,
+}
+
+/// A byte-pair model, with the checks that its builder leaves out.
+pub(crate) fn bpe(
+    vocab: Vocab,
+    merges: Vec<(String, String)>,
+    options: BpeOptions,
+) -> Result<ModelWrapper, TextError> {
+    let prefix = options.continuing_subword_prefix.unwrap_or_default();
+    let longest = vocab.keys().map(String::len).max().unwrap_or(0);
+    for (rank, (left, right)) in merges.iter().enumerate() {
+        // The builder copies both halves into a buffer as long as the longest token.
+        let fits = right
+            .strip_prefix(prefix.as_str())
+            .is_some_and(|rest| left.len() + rest.len() <= longest);
+        if !fits {
+            return Err(TextError::tokenizer(format!(
+                "merge {rank} ('{left}' + '{right}') makes a token that is not in the vocabulary; \
+                 take the vocabulary and the merges of one tokenizer"
+            )));
+        }
+    }
+    if let Some(unknown) = options.unk_token.as_ref()
+        && !vocab.contains_key(unknown)
+    {
+        return Err(TextError::tokenizer(format!(
+            "the unknown token '{unknown}' is not in the vocabulary"
+        )));
+    }
+    let mut builder = BPE::builder()
+        .vocab_and_merges(vocab, merges)
+        .fuse_unk(options.fuse_unk)
+        .byte_fallback(options.byte_fallback)
+        .ignore_merges(options.ignore_merges);
+    if let Some(unknown) = options.unk_token {
+        builder = builder.unk_token(unknown);
+    }
+    // An empty affix would make the model format a string for each character of the text.
+    if !prefix.is_empty() {
+        builder = builder.continuing_subword_prefix(prefix);
+    }
+    if let Some(suffix) = options.end_of_word_suffix.filter(|s| !s.is_empty()) {
+        builder = builder.end_of_word_suffix(suffix);
+    }
+    let model = builder
+        .build()
+        .map_err(|error| bad("the merges do not fit the vocabulary", &error))?;
+    Ok(ModelWrapper::BPE(model))
+}
+
+/// Parts of the engine that panic on crafted settings instead of returning an error.
+fn refuse_panicking_parts(value: &Value, depth: usize) -> Result<(), TextError> {
+    if depth > 16 {
+        return Err(TextError::tokenizer(
+            "tokenizer.json: its parts are nested too deeply",
+        ));
+    }
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or("");
+    match kind {
+        "FixedLength" if value.get("length").and_then(Value::as_u64) == Some(0) => {
+            Err(TextError::tokenizer(
+                "tokenizer.json: the pre-tokenizer FixedLength needs a length of at least 1",
+            ))
+        }
+        "Precompiled" => Err(TextError::tokenizer(
+            "tokenizer.json: the normalizer Precompiled (a SentencePiece character map) is not \
+             supported; export the tokenizer with a Sequence of named normalizers",
+        )),
+        _ => ["normalizers", "pretokenizers"]
+            .iter()
+            .filter_map(|key| value.get(key).and_then(Value::as_array))
+            .flatten()
+            .try_for_each(|part| refuse_panicking_parts(part, depth + 1)),
+    }
+}
+
+fn bad(what: &str, error: &dyn std::fmt::Display) -> TextError {
+    TextError::tokenizer(format!("bad tokenizer: {what}: {error}"))
+}

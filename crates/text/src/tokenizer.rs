@@ -1,0 +1,233 @@
+//! The tokenizer that the rest of the toolkit uses.
+
+use std::sync::Arc;
+
+use crate::decoder::{Decoder, Joining};
+use crate::encoder::Encoder;
+use crate::postprocess::Frame;
+use crate::special;
+use crate::stream::StreamDecoder;
+use crate::vocabulary::{Kind, Vocabulary};
+use crate::{GgufVocabulary, TextError, TokenizerConfig};
+
+/// Text to ids and back, with the exact bytes of every token.
+///
+/// Cloning is cheap; clones share the vocabulary. Made by [`Tokenizer::from_json`] or
+/// [`Tokenizer::from_gguf`].
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    shared: Arc<Shared>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    encoder: Encoder,
+    vocabulary: Vocabulary,
+    decoder: Decoder,
+    frame: Frame,
+    stops: Vec<u32>,
+}
+
+/// What the readers of the two formats hand over.
+pub(crate) struct Parts {
+    pub(crate) encoder: Encoder,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) decoder: Decoder,
+    pub(crate) frame: Frame,
+    pub(crate) bos: Option<u32>,
+    pub(crate) eos: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads a Hugging Face `tokenizer.json`.
+    ///
+    /// Models: BPE, WordPiece, WordLevel, Unigram. Its truncation and padding are left aside:
+    /// ids come out whole. The file does not say which tokens begin and end a text, so
+    /// [`bos`](Tokenizer::bos) and [`eos`](Tokenizer::eos) are taken from its post-processor
+    /// and from well-known names; [`with_config`](Tokenizer::with_config) makes them exact.
+    ///
+    /// # Errors
+    /// `bad-tokenizer`: not JSON, an unknown model, or a vocabulary that contradicts itself.
+    pub fn from_json(tokenizer_json: &[u8]) -> Result<Self, TextError> {
+        crate::json::read(tokenizer_json).map(Self::from_parts)
+    }
+
+    /// Builds the tokenizer of a GGUF file from its `tokenizer.ggml.*` metadata.
+    ///
+    /// # Errors
+    /// `bad-tokenizer`: an unknown `model` or `pre`, or a vocabulary that contradicts itself.
+    pub fn from_gguf(vocab: GgufVocabulary) -> Result<Self, TextError> {
+        crate::gguf::read(vocab).map(Self::from_parts)
+    }
+
+    fn from_parts(parts: Parts) -> Self {
+        let find = |name: &str, kinds: &[Kind]| {
+            let id = parts.encoder.id_of(name)?;
+            kinds.contains(&parts.vocabulary.kind(id)).then_some(id)
+        };
+        let channels = find("<|return|>", &[Kind::Special]).is_some();
+        let stops: Vec<u32> = special::END
+            .iter()
+            // Beside `<|return|>`, `<|end|>` ends a message inside a turn, not the turn.
+            .filter(|name| !(channels && **name == "<|end|>"))
+            .filter_map(|name| find(name, &[Kind::Special, Kind::Added]))
+            .collect();
+        let named_bos = || {
+            special::BEGIN
+                .iter()
+                .find_map(|name| find(name, &[Kind::Special]))
+        };
+        let bos = parts.bos.or_else(named_bos);
+        let eos = parts.eos.or_else(|| stops.first().copied());
+        Self {
+            shared: Arc::new(Shared {
+                encoder: parts.encoder,
+                vocabulary: parts.vocabulary,
+                decoder: parts.decoder,
+                frame: parts.frame,
+                stops,
+            }),
+            bos,
+            eos,
+        }
+    }
+
+    /// Takes the beginning and end of text from a `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// `bad-tokenizer` where it names a token that the vocabulary does not hold.
+    pub fn with_config(mut self, config: &TokenizerConfig) -> Result<Self, TextError> {
+        let find = |token: &Option<String>| match token {
+            None => Ok(None),
+            Some(token) => self.id_of(token).map(Some).ok_or_else(|| {
+                TextError::tokenizer(format!(
+                    "tokenizer_config.json names '{token}', which tokenizer.json does not hold; \
+                     take both files from the same model"
+                ))
+            }),
+        };
+        let (bos, eos) = (find(&config.bos_token)?, find(&config.eos_token)?);
+        self.bos = bos.or(self.bos);
+        self.eos = eos.or(self.eos);
+        Ok(self)
+    }
+
+    /// The ids of a text.
+    ///
+    /// Special tokens written in the text become their ids. `add_special` adds what the
+    /// tokenizer puts around a text: BOS, `[CLS]` and `[SEP]`, or nothing.
+    ///
+    /// # Errors
+    /// `bad-tokenizer` where the model has no way to write the text (no unknown token).
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TextError> {
+        let ids = self.shared.encoder.encode(text)?;
+        let frame = &self.shared.frame;
+        if !add_special || frame.len() == 0 {
+            return Ok(ids);
+        }
+        Ok([&frame.before, ids.as_slice(), &frame.after].concat())
+    }
+
+    /// The ids of a text with the tokens around it, at most `max_len` in all: the text is cut
+    /// at its end, the tokens around it stay.
+    ///
+    /// # Errors
+    /// `invalid-argument` where `max_len` has no room for the tokens around a text; else as
+    /// [`encode`](Tokenizer::encode).
+    pub fn encode_truncated(&self, text: &str, max_len: usize) -> Result<Vec<u32>, TextError> {
+        let frame = &self.shared.frame;
+        let Some(room) = max_len.checked_sub(frame.len()) else {
+            return Err(TextError::InvalidArgument(format!(
+                "a maximum of {max_len} tokens has no room for the {} tokens that this tokenizer \
+                 puts around a text; ask for more",
+                frame.len()
+            )));
+        };
+        let mut ids = self.shared.encoder.encode(text)?;
+        ids.truncate(room);
+        Ok([&frame.before, ids.as_slice(), &frame.after].concat())
+    }
+
+    /// The text of ids; `skip_special` leaves control tokens out.
+    ///
+    /// Bytes that are no UTF-8 become U+FFFD as by [`String::from_utf8_lossy`].
+    ///
+    /// # Errors
+    /// `invalid-argument` for an id that the vocabulary has no token for.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
+        let mut stream = self.stream_decoder(skip_special);
+        let mut text = String::new();
+        for &id in ids {
+            stream.push_to(id, &mut text)?;
+        }
+        stream.finish_to(&mut text);
+        Ok(text)
+    }
+
+    /// A decoder for ids that arrive one by one.
+    pub fn stream_decoder(&self, skip_special: bool) -> StreamDecoder {
+        StreamDecoder::new(self.clone(), skip_special)
+    }
+
+    /// The exact bytes that a token stands for, `None` for an id without a token.
+    ///
+    /// A special token stands for its name, a SentencePiece byte piece for its byte, U+2581 for
+    /// a space, a `##` piece for what follows the mark.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        let bytes = self.shared.vocabulary.bytes(id)?;
+        match &self.shared.decoder.joining {
+            Joining::WordPiece { prefix, .. } => {
+                Some(bytes.strip_prefix(prefix.as_bytes()).unwrap_or(bytes))
+            }
+            _ => Some(bytes),
+        }
+    }
+
+    /// One past the greatest id. Ids between may be without a token.
+    pub fn vocab_size(&self) -> usize {
+        self.shared.vocabulary.len()
+    }
+
+    /// The id of a token as the vocabulary spells it (`Ġthe`, `▁the`, `<|im_end|>`).
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.shared.encoder.id_of(token)
+    }
+
+    /// Whether an id is a control token, which is no part of the text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.shared.vocabulary.kind(id) == Kind::Special
+    }
+
+    /// The token that begins a text, where there is one. Whether
+    /// [`encode`](Tokenizer::encode) adds it is the tokenizer's affair.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The token that ends a text, where there is one.
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// The ids at which generation stops: [`eos`](Tokenizer::eos) first, then every other
+    /// end of text or turn that the vocabulary knows (`<|im_end|>`, `<|eot_id|>`, `</s>` …).
+    pub fn stop_ids(&self) -> Vec<u32> {
+        let mut ids: Vec<u32> = self.eos.into_iter().collect();
+        for &id in &self.shared.stops {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.shared.vocabulary
+    }
+
+    pub(crate) fn decoder(&self) -> &Decoder {
+        &self.shared.decoder
+    }
+}
