@@ -1,0 +1,14 @@
+import type { Session } from "./session.ts";
+import { type Settings, writeSettings } from "./settings.ts";
+
+/** What the shell hands to each panel and tab. */
+export interface App {
+  readonly session: Session;
+  /** Change it, then call `save`. */
+  readonly settings: Settings;
+  save(): void;
+}
+
+export function createApp(session: Session, settings: Settings): App {
+  return { session, settings, save: () => writeSettings(settings) };
+}

@@ -1,0 +1,69 @@
+import type { App } from "./app.ts";
+import { el } from "./dom.ts";
+import { tabs } from "./tabs/index.ts";
+import type { Tab } from "./tabs/tab.ts";
+
+interface Mounted {
+  tab: Tab;
+  button: HTMLElement;
+  panel: HTMLElement;
+  built: boolean;
+}
+
+/** Builds the tab bar and shows the tab that the address names; a tab is built when first shown. */
+export function mountTabs(bar: HTMLElement, host: HTMLElement, app: App): void {
+  const mounted: Mounted[] = tabs.map((tab) => {
+    const panel = el("div", {
+      id: `panel-${tab.id}`,
+      role: "tabpanel",
+      "aria-labelledby": `tab-${tab.id}`,
+      hidden: true,
+    });
+    const button = el(
+      "button",
+      {
+        type: "button",
+        id: `tab-${tab.id}`,
+        role: "tab",
+        class: "tab",
+        testid: `tab-${tab.id}`,
+        "aria-controls": `panel-${tab.id}`,
+      },
+      tab.label,
+    );
+    return { tab, button, panel, built: false };
+  });
+  bar.append(...mounted.map((item) => item.button));
+  host.append(...mounted.map((item) => item.panel));
+
+  const show = (id: string): void => {
+    const chosen = mounted.find((item) => item.tab.id === id) ?? mounted[0];
+    for (const item of mounted) {
+      const selected = item === chosen;
+      item.button.setAttribute("aria-selected", String(selected));
+      item.button.tabIndex = selected ? 0 : -1;
+      item.panel.hidden = !selected;
+      if (selected && !item.built) {
+        item.built = true;
+        item.tab.mount(item.panel, app);
+      }
+    }
+  };
+  const step = (from: number, by: number): void => {
+    const item = mounted[(from + by + mounted.length) % mounted.length];
+    item?.button.focus();
+    item?.button.click();
+  };
+  mounted.forEach((item, index) => {
+    item.button.addEventListener("click", () => {
+      history.replaceState(null, "", `#${item.tab.id}`);
+      show(item.tab.id);
+    });
+    item.button.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowRight") step(index, 1);
+      else if (event.key === "ArrowLeft") step(index, -1);
+    });
+  });
+  addEventListener("hashchange", () => show(location.hash.slice(1)));
+  show(location.hash.slice(1));
+}

@@ -1,0 +1,5 @@
+import { generate } from "./generate.ts";
+import type { Tab } from "./tab.ts";
+
+/** The tabs of the page in their order; the first is shown when the address names none. */
+export const tabs: readonly [Tab, ...Tab[]] = [generate];
