@@ -1,0 +1,120 @@
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { folders, models } from "./paths.mjs";
+
+const MIB = 1024 * 1024;
+const modelPath = join(folders.models, models.smollm2);
+
+/** Ways for a model's address to go wrong, each under /fault/NAME/…. */
+export const faults = {
+  missing: (response) => plain(response, 404),
+  gone: (response) => plain(response, 410),
+  broken: (response) => plain(response, 500),
+  forbidden: (response) => plain(response, 403),
+
+  /** The connection ends in the middle of the file. */
+  cut: async (response) => {
+    await begin(response);
+    await send(response, 0, 20 * MIB);
+    response.destroy();
+  },
+
+  /** The server announces the whole file, sends a part, and ends as if that were all. */
+  "wrong-length": async (response) => {
+    await begin(response, { connection: "close" });
+    await send(response, 0, 3 * MIB);
+    response.end();
+  },
+
+  /** About five megabytes a second, so that there is time to cancel. */
+  slow: async (response) => {
+    const size = await begin(response);
+    for (let at = 0; at < size && !response.destroyed; at += MIB / 4) {
+      await send(response, at, Math.min(at + MIB / 4, size));
+      await pause(50);
+    }
+    response.end();
+  },
+
+  /** A whole answer with only the beginning of the file in it. */
+  truncated: async (response) => {
+    response.writeHead(200, { "content-length": 12 * MIB });
+    await send(response, 0, 12 * MIB);
+    response.end();
+  },
+
+  /** What a single-page application's server sends for any address. */
+  html: (response) => whole(response, "<!doctype html><title>Welcome</title><p>Not a model.", "text/html"),
+  empty: (response) => whole(response, ""),
+  "wrong-magic": (response) => whole(response, Buffer.alloc(4096, "ABCD")),
+  "old-gguf": (response) => whole(response, ggufHeader(1, 0n, 0n)),
+  "absurd-gguf": (response) => whole(response, ggufHeader(3, 2n ** 60n, 2n ** 60n)),
+  "unknown-architecture": (response) => whole(response, ggufArchitecture("mamba")),
+  safetensors: (response) => whole(response, safetensors()),
+};
+
+function plain(response, status) {
+  response.writeHead(status, { "content-type": "text/plain" });
+  response.end("no\n");
+}
+
+function whole(response, body, type = "application/octet-stream") {
+  response.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}
+
+async function begin(response, headers = {}) {
+  const { size } = await stat(modelPath);
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": size, ...headers });
+  return size;
+}
+
+async function send(response, from, to) {
+  const file = await open(modelPath);
+  try {
+    for (let at = from; at < to && !response.destroyed; at += MIB) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(MIB, to - at)), 0, undefined, at);
+      if (!response.write(buffer.subarray(0, bytesRead))) await drained(response);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function drained(response) {
+  return new Promise((resolve) => {
+    response.once("drain", resolve);
+    response.once("close", resolve);
+  });
+}
+
+function ggufHeader(version, tensors, keys) {
+  const bytes = Buffer.alloc(64);
+  bytes.write("GGUF");
+  bytes.writeUInt32LE(version, 4);
+  bytes.writeBigUInt64LE(tensors, 8);
+  bytes.writeBigUInt64LE(keys, 16);
+  return bytes;
+}
+
+function ggufArchitecture(name) {
+  const text = (value) => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(value.length));
+    return Buffer.concat([length, Buffer.from(value)]);
+  };
+  const stringKind = Buffer.from([8, 0, 0, 0]);
+  const entry = [text("general.architecture"), stringKind, text(name)];
+  return Buffer.concat([ggufHeader(3, 0n, 1n).subarray(0, 24), ...entry, Buffer.alloc(64)]);
+}
+
+/** A well-formed file that holds one tensor: no tokenizer comes with the format. */
+function safetensors() {
+  const header = JSON.stringify({
+    "model.embed_tokens.weight": { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] },
+  });
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, Buffer.from(header), Buffer.alloc(16)]);
+}
