@@ -108,7 +108,6 @@ export class GenerationStream implements Generation {
     } catch (thrown) {
       const error = thrown as LexigraftError;
       this.#finish(error);
-      if (error.code === "aborted" || error.code === "disposed") return this.#aborted(undefined);
       if (this.#over?.error?.code === "aborted") return this.#aborted(undefined);
       throw error;
     }
