@@ -82,10 +82,14 @@ async function send(response, from, to) {
   }
 }
 
+/** Resolves when the browser took what was sent, or went away. */
 function drained(response) {
   return new Promise((resolve) => {
-    response.once("drain", resolve);
-    response.once("close", resolve);
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
   });
 }
 

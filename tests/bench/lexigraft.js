@@ -1,0 +1,64 @@
+// Lexigraft's side of the measurement. Times are taken here, where a page would see them.
+import { Lexigraft } from "/pkg/dist/index.js";
+
+// The engine's linear memory only grows, so its size after a load is the peak of the load. It can
+// be seen from here when the engine runs in the page (worker: false).
+const memories = [];
+for (const name of ["instantiate", "instantiateStreaming"]) {
+  const original = WebAssembly[name];
+  WebAssembly[name] = async (...values) => {
+    const result = await original.apply(WebAssembly, values);
+    const { exports } = result.instance ?? result;
+    if (exports.memory instanceof WebAssembly.Memory) memories.push(exports.memory);
+    return result;
+  };
+}
+
+let lexigraft;
+let model;
+
+window.contestant = {
+  async load({ url, device, worker = true, contextLength }) {
+    const start = performance.now();
+    lexigraft ??= await Lexigraft.create({ device, worker });
+    const created = performance.now();
+    let fromCache = false;
+    model = await lexigraft.languageModel(url, {
+      contextLength,
+      onProgress: (event) => {
+        fromCache = event.fromCache;
+      },
+    });
+    return {
+      createMs: created - start,
+      loadMs: performance.now() - created,
+      fromCache,
+      fileBytes: model.info.fileBytes,
+      residentBytes: model.info.residentBytes,
+      wasmBytes: memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0),
+      device: { ...lexigraft.device },
+    };
+  },
+
+  unload: () => model.dispose(),
+
+  async chat(content, maxTokens) {
+    const start = performance.now();
+    const generation = model.chat([{ role: "user", content }], { temperature: 0, maxTokens });
+    let first = 0;
+    let last = 0;
+    for await (const piece of generation) {
+      if (piece.tail) continue;
+      last = performance.now();
+      first ||= last;
+    }
+    const { text, ids, promptIds } = await generation.result;
+    return {
+      promptTokens: promptIds.length,
+      tokens: ids.length,
+      firstTokenMs: first - start,
+      tokensPerSecond: ((ids.length - 1) * 1000) / (last - first),
+      text,
+    };
+  },
+};

@@ -1,0 +1,95 @@
+import { startChromium } from "../support/chromium.mjs";
+import { models } from "../support/paths.mjs";
+import { startServer } from "../support/server.mjs";
+import { largestRenderer } from "./process-memory.mjs";
+
+const MODEL = `/models/${models.smollm2}`;
+/** Both contestants keep a cache for this many tokens. */
+const CONTEXT = 1024;
+
+/** Load times from the network and from the cache, and the memory that loading takes. */
+export async function measureLoading(device) {
+  const cold = await inFreshPage(async (page, browser) => {
+    const before = await largestRenderer(browser.context);
+    const download = await page.evaluate((options) => window.contestant.load(options), load(device));
+    const after = await largestRenderer(browser.context);
+    await page.evaluate(() => window.contestant.unload());
+    const cached = await page.evaluate((options) => window.contestant.load(options), load(device));
+    if (!cached.fromCache) throw new Error("the second load did not come from the cache");
+    return { download, cached, emptyPageBytes: before?.resident, peakBytes: after?.peak };
+  });
+  // The linear memory can only be seen where the engine runs in the page itself.
+  const inPage = await inFreshPage((page) =>
+    page.evaluate((options) => window.contestant.load(options), load(device, false)),
+  );
+  const { fileBytes, residentBytes, wasmBytes } = inPage;
+  return { ...cold, fileBytes, residentBytes, wasmBytes };
+}
+
+/** Prefill and decode in turns: every contestant once a round, after a round that is not counted. */
+export async function measureSpeed({ rounds, tokens, webgpu, prompt }) {
+  const server = await startServer();
+  const browser = await startChromium({ webgpu });
+  try {
+    const contestants = [
+      await enter(browser, server, "lexigraft", "Lexigraft, CPU", load("cpu")),
+      await enter(browser, server, "wllama", "wllama 3.8.1", load("cpu")),
+    ];
+    if (webgpu)
+      contestants.push(await enter(browser, server, "lexigraft", "Lexigraft, WebGPU", load("webgpu")));
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const { name, page, measured } of contestants) {
+        const result = await page.evaluate(
+          ([prompt, tokens]) => window.contestant.chat(prompt, tokens),
+          [prompt, tokens],
+        );
+        const counted = round > 0;
+        if (counted) measured.push(result);
+        console.log(
+          `  ${counted ? `round ${round}` : "warm-up"}  ${name.padEnd(18)} ${result.tokensPerSecond.toFixed(2)} tok/s, ` +
+            `first token after ${(result.firstTokenMs / 1000).toFixed(2)} s`,
+        );
+      }
+    }
+    return {
+      browser: browser.context.browser()?.version() ?? (await version(contestants[0].page)),
+      contestants: contestants.map(({ name, setup, measured }) => ({ name, setup, measured })),
+    };
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+async function enter(browser, server, pageName, name, options) {
+  const page = await openContestant(browser, server, pageName);
+  const setup = await page.evaluate((options) => window.contestant.load(options), options);
+  return { name, page, setup, measured: [] };
+}
+
+async function inFreshPage(work) {
+  const server = await startServer();
+  const browser = await startChromium();
+  try {
+    return await work(await openContestant(browser, server, "lexigraft"), browser);
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+async function openContestant(browser, server, name) {
+  const page = await browser.context.newPage();
+  page.on("pageerror", (error) => console.error(`  ${name}: ${error.message}`));
+  await page.goto(`${server.url}/bench/${name}.html`);
+  await page.waitForFunction(() => window.contestant !== undefined);
+  return page;
+}
+
+function load(device, worker = true) {
+  return { url: MODEL, device, worker, contextLength: CONTEXT };
+}
+
+async function version(page) {
+  return page.evaluate(() => /Chrome\/([\d.]+)/.exec(navigator.userAgent)?.[1] ?? "unknown");
+}

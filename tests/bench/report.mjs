@@ -1,0 +1,80 @@
+/** The measurements as a Markdown page. */
+export function report({ date, machine, model, prompt, rounds, tokens, sizes, loading, speed }) {
+  const [ours, peer] = speed.contestants;
+  const decode = speed.contestants.map(({ measured }) => summary(measured.map((m) => m.tokensPerSecond)));
+  const rows = speed.contestants.map(({ name, setup, measured }, index) => [
+    name,
+    setup.device
+      ? `${setup.device.adapter}${setup.device.kind === "cpu" ? ", 1 thread" : ""}`
+      : threads(setup),
+    spread(decode[index], 2),
+    spread(summary(measured.map((m) => m.firstTokenMs / 1000)), 2),
+    String(measured[0].promptTokens ?? "–"),
+  ]);
+  const { download, cached, fileBytes, residentBytes, wasmBytes, peakBytes, emptyPageBytes } = loading;
+  const budget = fileBytes + residentBytes;
+  const agree = ours.measured[0].text.slice(0, 40) === peer.measured[0].text.slice(0, 40);
+  return [
+    "# Benchmarks",
+    "",
+    `Made by \`cargo xtask bench --save\` on ${date}: ${machine}, Chromium ${speed.browser} headless, ${model}.`,
+    `Absolute figures depend on the machine; what counts is the comparison within one run.`,
+    "",
+    "## Speed",
+    "",
+    `Chat prompt “${prompt}”, greedy, ${tokens} tokens, ${rounds} rounds in turns after one warm-up; median (lowest to highest).`,
+    "",
+    table(["", "device", "decode, tokens/s", "first token, s", "prompt tokens"], rows),
+    "",
+    `Lexigraft's CPU path decodes at ${(decode[0].median / decode[1].median).toFixed(2)} times wllama's speed.`,
+    agree ? "Both wrote the same text." : "The two texts differ: their arithmetic rounds differently.",
+    "",
+    "## Loading and memory (CPU path)",
+    "",
+    table(
+      ["", ""],
+      [
+        ["file", mib(fileBytes)],
+        ["load, downloading from this machine", seconds(download.loadMs)],
+        ["load, from the browser's cache (hash checked)", seconds(cached.loadMs)],
+        ["start of the engine (module fetched and compiled)", seconds(download.createMs)],
+        ["weights and caches in memory, as the engine counts them", mib(residentBytes)],
+        ["linear memory after loading; it never shrinks, so this is the peak", mib(wasmBytes)],
+        ["linear memory / (file + working set)", (wasmBytes / budget).toFixed(2)],
+        ["page's process, peak resident memory", peakBytes ? mib(peakBytes) : "not measured here"],
+        ["page's process before loading", emptyPageBytes ? mib(emptyPageBytes) : "not measured here"],
+      ],
+    ),
+    "",
+    "## What is downloaded",
+    "",
+    table(
+      ["module", "raw", "gzip", "brotli"],
+      Object.entries(sizes).map(([name, size]) => [name, mib(size.raw), mib(size.gzip), mib(size.brotli)]),
+    ),
+    "",
+  ].join("\n");
+}
+
+function threads({ threads, multithread }) {
+  return `llama.cpp, ${threads} thread${threads === 1 ? "" : "s"}${multithread ? " (threaded build)" : ""}`;
+}
+
+function summary(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { median, lowest: sorted[0], highest: sorted.at(-1) };
+}
+
+function spread({ median, lowest, highest }, digits) {
+  return `${median.toFixed(digits)} (${lowest.toFixed(digits)} to ${highest.toFixed(digits)})`;
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+const mib = (bytes) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
