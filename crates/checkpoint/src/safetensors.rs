@@ -4,13 +4,14 @@
 //! wants the whole file in memory; here the header is read alone, entry by
 //! entry, so that an error names its tensor and a repeated name is seen.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use safetensors::Dtype;
 use serde::de::value::{Error as NameError, StrDeserializer};
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::dtype::OtherType;
 use crate::source::{ByteSource, read_exact};
@@ -26,6 +27,10 @@ pub(crate) const LENGTH_BYTES: u64 = 8;
 /// More dimensions than any tensor has; bounds what a list of small numbers
 /// can cost in memory.
 const MAX_DIMS: usize = 16;
+
+/// Far above the few entries of a real `__metadata__`; bounds what tiny ones
+/// can cost in memory.
+const MAX_PAIRS: usize = 1 << 14;
 
 /// What the header says.
 pub(crate) struct Header {
@@ -48,59 +53,36 @@ pub(crate) async fn read_header<S: ByteSource>(
     }
     let data_start = LENGTH_BYTES + length;
     let json = read_exact(source, LENGTH_BYTES..data_start).await?;
-    let entries: Entries = serde_json::from_slice(&json)
-        .map_err(|error| malformed(format!("the safetensors header is invalid: {error}")))?;
+    let entries = parse(&json).map_err(|error| {
+        let error = clipped(&error.to_string());
+        malformed(format!("the safetensors header is invalid: {error}"))
+    })?;
     drop(json);
 
-    let pairs = entries
-        .metadata
-        .into_iter()
-        .map(|(key, text)| (key, Value::Str(text)));
-    let metadata = Metadata::from_pairs(pairs)?;
-    let mut tensors = Vec::with_capacity(entries.tensors.len());
-    for (name, entry) in entries.tensors {
-        tensors.push(tensor(name, entry, data_start, file_len)?);
+    let metadata = Metadata::from_pairs(entries.metadata)?;
+    let mut tensors = entries.tensors;
+    tensors.shrink_to_fit();
+    for tensor in &mut tensors {
+        place(tensor, data_start, file_len)?;
     }
-    tensors.sort_by_key(|tensor| (tensor.range.start, tensor.range.end));
+    tensors.sort_unstable_by_key(|tensor| (tensor.range.start, tensor.range.end));
     refuse_gaps(&tensors, data_start, file_len)?;
     Ok(Header { metadata, tensors })
 }
 
-fn tensor(
-    name: String,
-    entry: Entry,
-    data_start: u64,
-    file_len: u64,
-) -> Result<TensorInfo, CheckpointError> {
-    let (start, end) = entry.data_offsets;
-    let shape = entry.shape.0;
-    let elements = shape
-        .iter()
-        .try_fold(1usize, |product, &dim| product.checked_mul(dim))
-        .ok_or_else(|| malformed(format!("the shape of tensor `{name}` overflows: {shape:?}")))?;
-    if let Some(dtype) = entry.dtype.known {
-        let expected = (elements as u64)
-            .checked_mul(dtype.bitsize() as u64)
-            .map(|b| b.div_ceil(8));
-        let given = end.checked_sub(start);
-        if given.is_none() || given != expected {
-            return Err(malformed(format!(
-                "tensor `{name}` of type {dtype} and shape {shape:?} cannot take bytes \
-                 {start}..{end} of the data"
-            )));
-        }
-    }
+/// Makes the range absolute and checks it against the file.
+fn place(tensor: &mut TensorInfo, data_start: u64, file_len: u64) -> Result<(), CheckpointError> {
+    let Range { start, end } = tensor.range;
     let absolute = |offset: u64| offset.checked_add(data_start).filter(|&at| at <= file_len);
     match (absolute(start), absolute(end)) {
-        (Some(start), Some(end)) if start <= end => Ok(TensorInfo {
-            name,
-            shape,
-            dtype: entry.dtype.stored(),
-            range: start..end,
-        }),
+        (Some(start), Some(end)) => {
+            tensor.range = start..end;
+            Ok(())
+        }
         _ => Err(malformed(format!(
-            "tensor `{name}` takes bytes {start}..{end} of the data, which starts at byte \
-             {data_start} of a file of {file_len} bytes"
+            "tensor `{}` takes bytes {start}..{end} of the data, which starts at byte \
+             {data_start} of a file of {file_len} bytes",
+            tensor.name
         ))),
     }
 }
@@ -136,6 +118,40 @@ struct Entry {
     dtype: ElementType,
     shape: Shape,
     data_offsets: (u64, u64),
+}
+
+/// Shape, type and bytes relative to the data.
+type Description = (Vec<usize>, DType, Range<u64>);
+
+impl Entry {
+    /// Checks the type and shape against the bytes. The range stays relative
+    /// to the data. The error says how, for a sentence that names the tensor.
+    fn described(self) -> Result<Description, String> {
+        let (start, end) = self.data_offsets;
+        let shape = self.shape.0;
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |product, &dim| product.checked_mul(dim));
+        let Some(elements) = elements else {
+            return Err(format!("the shape {shape:?} overflows"));
+        };
+        let bytes = end.checked_sub(start);
+        let expected = match self.dtype.known {
+            Some(dtype) => bits(elements, dtype).map(|bits| bits.div_ceil(8)),
+            None => bytes,
+        };
+        if bytes.is_none() || bytes != expected {
+            let dtype = self.dtype.stored();
+            return Err(format!(
+                "{dtype} of shape {shape:?} cannot take bytes {start}..{end}"
+            ));
+        }
+        Ok((shape, self.dtype.stored(), start..end))
+    }
+}
+
+fn bits(elements: usize, dtype: Dtype) -> Option<u64> {
+    (elements as u64).checked_mul(dtype.bitsize() as u64)
 }
 
 /// The element type; `None` when the `safetensors` crate does not know it,
@@ -204,6 +220,7 @@ impl<'de> Deserialize<'de> for Shape {
                     }
                     dims.push(dim);
                 }
+                dims.shrink_to_fit();
                 Ok(Shape(dims))
             }
         }
@@ -211,44 +228,120 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// The whole header.
-struct Entries {
-    metadata: BTreeMap<String, String>,
-    tensors: BTreeMap<String, Entry>,
-}
+/// The strings of `__metadata__`.
+struct Pairs(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Entries {
+impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries;
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = Pairs;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of tensors")
+                write!(f, "an object of at most {MAX_PAIRS} strings")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Entries {
-                    metadata: BTreeMap::new(),
-                    tensors: BTreeMap::new(),
-                };
-                while let Some(name) = map.next_key::<String>()? {
-                    if name == "__metadata__" {
-                        entries.metadata = map.next_value()?;
-                    } else if entries.tensors.contains_key(&name) {
-                        map.next_value::<IgnoredAny>()?;
-                        return Err(A::Error::custom(format!("tensor `{name}` occurs twice")));
-                    } else {
-                        let entry = map.next_value().map_err(|error| {
-                            A::Error::custom(format!("tensor `{name}`: {error}"))
-                        })?;
-                        entries.tensors.insert(name, entry);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((key, text)) = map.next_entry()? {
+                    if pairs.len() == MAX_PAIRS {
+                        return Err(A::Error::invalid_length(MAX_PAIRS + 1, &self));
                     }
+                    pairs.push((key, Value::Str(text)));
                 }
-                Ok(entries)
+                Ok(Pairs(pairs))
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(Strings)
+    }
+}
+
+/// The whole header, its tensors as the file orders them.
+struct Entries {
+    metadata: Vec<(String, Value)>,
+    tensors: Vec<TensorInfo>,
+}
+
+/// An entry or a name longer than this is damage.
+const MAX_ENTRY_BYTES: usize = u16::MAX as usize;
+
+/// The shortest entry: `"":{"dtype":"","shape":[],"data_offsets":[0,0]}`.
+const MIN_ENTRY_BYTES: usize = 47;
+
+/// Parses the header. The number of tensors is bounded by its length, and
+/// reserving for that many once costs less than growing.
+fn parse(json: &[u8]) -> Result<Entries, serde_json::Error> {
+    let mut entries = Entries {
+        metadata: Vec::new(),
+        tensors: Vec::with_capacity(json.len() / MIN_ENTRY_BYTES),
+    };
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    deserializer.deserialize_map(Object(&mut entries))?;
+    deserializer.end()?;
+    Ok(entries)
+}
+
+struct Object<'e>(&'e mut Entries);
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            // Raw first, so that no parser's error can quote at length.
+            let raw = map.next_value::<&RawValue>()?.get();
+            if name == "__metadata__" {
+                self.0.metadata = pairs(raw).map_err(A::Error::custom)?;
+                continue;
+            }
+            let described = described(&name, raw).map_err(A::Error::custom);
+            let (shape, dtype, range) = described?;
+            self.0.tensors.push(TensorInfo {
+                name,
+                shape,
+                dtype,
+                range,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn pairs(raw: &str) -> Result<Vec<(String, Value)>, String> {
+    match raw.as_bytes().first() {
+        Some(b'n') => Ok(Vec::new()),
+        Some(b'{') => match serde_json::from_str::<Pairs>(raw) {
+            Ok(pairs) => Ok(pairs.0),
+            Err(error) => Err(format!("`__metadata__`: {error}")),
+        },
+        _ => Err("`__metadata__` is no object of strings".to_owned()),
+    }
+}
+
+fn described(name: &str, raw: &str) -> Result<Description, String> {
+    if name.len() > MAX_ENTRY_BYTES || raw.len() > MAX_ENTRY_BYTES {
+        return Err(format!(
+            "a tensor's entry is longer than {MAX_ENTRY_BYTES} bytes"
+        ));
+    }
+    let described = match serde_json::from_str::<Entry>(raw) {
+        // The derived reader would take a list of the fields too.
+        _ if !raw.starts_with('{') => Err("the entry is no object".to_owned()),
+        Ok(entry) => entry.described(),
+        Err(error) => Err(error.to_string()),
+    };
+    described.map_err(|how| format!("tensor `{name}`: {how}"))
+}
+
+/// The beginning of an error text, which may quote the header at any length.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

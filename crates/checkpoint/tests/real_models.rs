@@ -1,22 +1,29 @@
 //! The real files, from the directory that `cargo xtask models` fills.
 
-use std::ops::ControlFlow;
+mod common;
+
 use std::path::PathBuf;
 
+use common::read_f32;
 use lexigraft_checkpoint::{Checkpoint, DType, FileSource, Format};
 
+const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+const MINILM: &str = "all-minilm-l6-v2/model.safetensors";
+
 fn model(path: &str) -> PathBuf {
-    let root = std::env::var_os("LEXIGRAFT_MODELS")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            let cache = std::env::var_os("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .unwrap_or_else(|| {
-                    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
-                    PathBuf::from(home.expect("a home directory")).join(".cache")
-                });
-            cache.join("lexigraft").join("models")
-        });
+    let folder = |name| std::env::var_os(name).map(PathBuf::from);
+    let root = folder("LEXIGRAFT_MODELS").unwrap_or_else(|| {
+        folder("XDG_CACHE_HOME")
+            .or_else(|| {
+                Some(
+                    folder("HOME")
+                        .or_else(|| folder("USERPROFILE"))?
+                        .join(".cache"),
+                )
+            })
+            .expect("a home directory")
+            .join("lexigraft/models")
+    });
     let path = root.join(path);
     assert!(
         path.exists(),
@@ -32,25 +39,107 @@ fn open(path: &str) -> Checkpoint<FileSource> {
 }
 
 #[test]
-fn smollm2_opens() {
-    let checkpoint = open("smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf");
-    println!("{:?}", checkpoint.format());
-    for (key, value) in checkpoint.metadata().iter() {
-        let text = format!("{value:?}");
-        println!("{key} = {}", text.chars().take(100).collect::<String>());
-    }
-    for tensor in checkpoint.tensors().take(16) {
-        println!("{tensor:?}");
-    }
-    println!("{}", checkpoint.tensors().count());
+fn smollm2_describes_itself() {
+    let checkpoint = open(SMOLLM2);
     assert_eq!(checkpoint.format(), Format::Gguf { version: 3 });
-    let embedding = checkpoint.tensor("token_embd.weight").unwrap();
+    assert_eq!(checkpoint.tensors().count(), 272);
+
+    let metadata = checkpoint.metadata();
     assert_eq!(
-        (embedding.shape.as_slice(), embedding.dtype),
-        ([49152, 576].as_slice(), DType::Q8_0)
+        metadata.require_str("general.architecture").unwrap(),
+        "llama"
     );
-    let started = std::time::Instant::now();
-    let values =
-        pollster::block_on(checkpoint.read_f32(embedding, |_| ControlFlow::Continue(()))).unwrap();
-    println!("{} values in {:?}", values.len(), started.elapsed());
+    assert_eq!(metadata.require_u64("llama.block_count").unwrap(), 30);
+    assert_eq!(
+        metadata
+            .require_u64("llama.attention.head_count_kv")
+            .unwrap(),
+        3
+    );
+    assert_eq!(
+        metadata.require_f64("llama.rope.freq_base").unwrap(),
+        100_000.0
+    );
+    let epsilon = metadata
+        .require_f64("llama.attention.layer_norm_rms_epsilon")
+        .unwrap();
+    assert_eq!(epsilon as f32, 1e-5);
+    assert!(
+        !metadata
+            .require_bool("tokenizer.ggml.add_bos_token")
+            .unwrap()
+    );
+    let tokens = metadata.require_str_array("tokenizer.ggml.tokens").unwrap();
+    assert_eq!((tokens.len(), tokens[1].as_str()), (49152, "<|im_start|>"));
+    let types = metadata
+        .get_u32_array("tokenizer.ggml.token_type")
+        .unwrap()
+        .unwrap();
+    assert_eq!((types.len(), types[0]), (49152, 3));
+    assert_eq!(
+        metadata.require_str_array("tokenizer.ggml.merges").unwrap()[0],
+        "Ġ t"
+    );
+
+    let shapes = [
+        ("token_embd.weight", vec![49152, 576], DType::Q8_0),
+        ("blk.0.attn_norm.weight", vec![576], DType::F32),
+        ("blk.0.attn_k.weight", vec![192, 576], DType::Q4_1),
+        ("blk.29.ffn_down.weight", vec![576, 1536], DType::Q4_1),
+        ("blk.29.ffn_up.weight", vec![1536, 576], DType::Q4_1),
+        ("output_norm.weight", vec![576], DType::F32),
+    ];
+    for (name, shape, dtype) in shapes {
+        let tensor = checkpoint.tensor(name).unwrap();
+        assert_eq!((&tensor.shape, tensor.dtype), (&shape, dtype), "{name}");
+    }
+}
+
+#[test]
+fn smollm2_rows_equal_the_reference() {
+    let checkpoint = open(SMOLLM2);
+    let mut tensor = (String::new(), Vec::new());
+    for record in common::records::read("smollm2_rows.bin") {
+        let (name, row) = record.name.rsplit_once(':').unwrap();
+        let row: usize = row.parse().unwrap();
+        if tensor.0 != name {
+            tensor = (name.to_owned(), read_f32(&checkpoint, name).unwrap());
+        }
+        let columns = record.values.len();
+        let values = &tensor.1[row * columns..(row + 1) * columns];
+        let bits = |values: &[f32]| {
+            values
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(bits(values), bits(&record.values), "{}", record.name);
+    }
+}
+
+#[test]
+fn minilm_is_what_the_safetensors_crate_reads() {
+    let checkpoint = open(MINILM);
+    assert_eq!(checkpoint.format(), Format::Safetensors);
+    let file = std::fs::read(model(MINILM)).unwrap();
+    let reference = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert_eq!(checkpoint.tensors().count(), reference.len());
+    for (name, view) in reference.iter() {
+        let info = checkpoint.tensor(name).unwrap();
+        assert_eq!(info.shape, view.shape(), "{name}");
+        assert_eq!(info.dtype.name(), view.dtype().to_string(), "{name}");
+        if name == "embeddings.position_ids" {
+            assert_eq!(
+                read_f32(&checkpoint, name).unwrap_err().code(),
+                "unsupported-type"
+            );
+        } else {
+            let blocks = pollster::block_on(checkpoint.read_blocks(info)).unwrap();
+            assert!(blocks == view.data(), "{name}");
+        }
+    }
+    let words = checkpoint
+        .tensor("embeddings.word_embeddings.weight")
+        .unwrap();
+    assert_eq!(words.shape, [30522, 384]);
 }

@@ -48,7 +48,8 @@ pub(crate) async fn read_header<S: ByteSource>(source: &S) -> Result<Header, Che
         )
         .await?;
     // A pair is at least a key length, a type and one byte; a tensor is at
-    // least a name length, a dimension count, a type and an offset.
+    // least a name length, a dimension count, a type and an offset. So the
+    // counts are bounded by the file, and memory may be reserved for them.
     check_count("metadata pairs", pair_count, 13, MAX_PAIRS, window.left())?;
     check_count(
         "tensors",
@@ -58,7 +59,7 @@ pub(crate) async fn read_header<S: ByteSource>(source: &S) -> Result<Header, Che
         window.left(),
     )?;
 
-    let mut pairs = Vec::new();
+    let mut pairs = Vec::with_capacity(usize::try_from(pair_count).unwrap_or(0));
     for number in 0..pair_count {
         let key = window
             .parse(|| format!("metadata key {number}"), name)
@@ -100,7 +101,7 @@ fn check_version(version: u32) -> Result<(), CheckpointError> {
         1 => "the file is GGUF version 1, which is no longer in use".to_owned(),
         // Versions are small numbers: one that is small when its bytes are
         // swapped was written by a big-endian machine.
-        _ if version.swap_bytes() < 256 => "the file is a big-endian GGUF".to_owned(),
+        _ if (1..256).contains(&version.swap_bytes()) => "the file is a big-endian GGUF".to_owned(),
         _ => format!("the file is GGUF version {version}, which is unknown"),
     };
     Err(CheckpointError::UnsupportedFormat(format!(

@@ -28,7 +28,7 @@ pub(super) async fn read<S: ByteSource>(
     file_len: u64,
 ) -> Result<Vec<TensorInfo>, CheckpointError> {
     let alignment = alignment(metadata)?;
-    let mut tensors = Vec::new();
+    let mut tensors = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for number in 0..count {
         let name = window
             .parse(|| format!("the name of tensor {number}"), super::name)

@@ -89,6 +89,8 @@ impl<'s, S: ByteSource> Window<'s, S> {
         if self.bytes.is_empty() {
             self.bytes = more;
         } else {
+            // Exactly: doubling would cost a second copy of a long item.
+            self.bytes.reserve_exact(more.len());
             self.bytes.extend_from_slice(&more);
         }
         Ok(())
