@@ -59,29 +59,40 @@ async function fromBlob(blob: Blob, options: FetchFileOptions): Promise<FetchedF
 }
 
 async function fromUrl(url: string, options: FetchFileOptions): Promise<FetchedFile> {
-  // Said at once: waiting for another tab's download of the same file may take a while.
-  options.onProgress({
-    phase: "download",
-    file: options.file,
-    loaded: 0,
-    total: undefined,
-    fromCache: false,
-  });
   const store = await openStore(url, options);
   if (store === undefined) return { blob: await fetchTo(url, options, undefined, ""), fromCache: false };
   const key = await cacheKey(url);
-  return withEntryLock(options.cache ?? "", key, options.signal, async () => {
+  const name = options.cache ?? "";
+  // Another tab may be downloading the same file; a page should not look dead meanwhile.
+  const waiting = setTimeout(() => connecting(options), 200);
+  const turn = () => clearTimeout(waiting);
+  const task = async (): Promise<FetchedFile> => {
+    turn();
     const hit = await lookUp(store, key, options);
     if (hit !== undefined) return { blob: hit, fromCache: true };
-    await store.drop(key);
-    await sweep(store, options.cache ?? "", key);
+    await tidy(store, name, key);
     try {
       return { blob: await fetchTo(url, options, store, key), fromCache: false };
     } catch (error) {
       if (!(error instanceof CacheLost)) throw error;
       return { blob: await fetchTo(url, options, undefined, ""), fromCache: false };
     }
-  });
+  };
+  return withEntryLock(name, key, options.signal, task).finally(turn);
+}
+
+/** Makes room. What cannot be removed only takes space; it never stops the load. */
+async function tidy(store: CacheStore, name: string, key: string): Promise<void> {
+  try {
+    await store.drop(key);
+    await sweep(store, name, key);
+  } catch {
+    // The next load tries again.
+  }
+}
+
+function connecting({ file, onProgress }: FetchFileOptions): void {
+  onProgress({ phase: "download", file, loaded: 0, total: undefined, fromCache: false });
 }
 
 async function openStore(url: string, options: FetchFileOptions): Promise<CacheStore | undefined> {
@@ -143,6 +154,7 @@ async function fetchTo(
   const chunks: string[] = [];
   let sink: Sink = new MemorySink();
   let head: DownloadHead | undefined;
+  connecting(options);
   try {
     const bytes = await download(url, {
       signal,

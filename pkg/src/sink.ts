@@ -100,7 +100,8 @@ export class CacheSink implements Sink {
   }
 
   async discard(): Promise<void> {
-    await this.#writer?.abandon();
+    // Whatever failed before is the news; a file that does not close is not.
+    await this.#writer?.abandon().catch(() => undefined);
     this.#writer = undefined;
     await this.#memory.discard();
     await this.store.remove(this.file);

@@ -156,12 +156,14 @@ test("a bad hash argument is refused before anything is read", async () => {
   );
 });
 
-test("aborting a load rejects at once, stops the engine, and frees a model that came too late", async () => {
+test("aborting a load rejects at once, and frees a model that came too late", {
+  timeout: 10_000,
+}, async () => {
   const model = new FakeModel(["a"]);
   const asked: boolean[] = [];
   const { client } = await started(async (_weights, _options, onProgress) => {
     asked.push(onProgress(1, 10));
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    await new Promise((resolve) => setTimeout(resolve, 400));
     asked.push(onProgress(9, 10));
     return model;
   });
@@ -170,10 +172,9 @@ test("aborting a load rejects at once, stops the engine, and frees a model that 
   const loading = client.call("loadLanguageModel", { weights: WEIGHTS }, { signal: controller.signal });
   setTimeout(() => controller.abort(), 10);
   await rejectsWith(loading, "aborted");
-  assert.ok(performance.now() - begun < 35, "waited for the engine");
-  await new Promise((resolve) => setTimeout(resolve, 80));
+  assert.ok(performance.now() - begun < 300, "waited for the engine");
+  while (!model.freed) await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual(asked, [true, false]);
-  assert.equal(model.freed, true);
 });
 
 test("load progress arrives before the result, ends at the total, and stops after an abort", async () => {

@@ -72,7 +72,7 @@ for (const writing of ["sync", "stream"] as const) {
     await assertWhole(second.blob);
     assert.equal(second.fromCache, true);
     assert.equal(loads.fetches, 1);
-    assert.deepEqual(loads.phases().at(-1), "verify cached");
+    assert.deepEqual(loads.phases(), ["verify cached"]);
     assert.equal(loads.progress.at(-1)?.loaded, BYTES.byteLength);
 
     const store = await CacheStore.open("test", loads.opfs?.storage);

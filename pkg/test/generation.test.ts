@@ -53,8 +53,11 @@ test("timings are of this generation", async () => {
   model.beforeStep = () => new Promise((resolve) => setTimeout(resolve, 20));
   const { lm } = await load(model);
   const { timeToFirstTokenMs = 0, tokensPerSecond = 0, totalMs } = await lm.generate("p").result;
-  assert.ok(timeToFirstTokenMs >= 35 && timeToFirstTokenMs < 400, `first token after ${timeToFirstTokenMs}`);
-  assert.ok(tokensPerSecond > 5 && tokensPerSecond < 55, `${tokensPerSecond} tokens per second`);
+  assert.ok(
+    timeToFirstTokenMs >= 35 && timeToFirstTokenMs < 10_000,
+    `first token after ${timeToFirstTokenMs}`,
+  );
+  assert.ok(tokensPerSecond > 0.1 && tokensPerSecond < 60, `${tokensPerSecond} tokens per second`);
   assert.ok(totalMs > timeToFirstTokenMs);
   const none = await (await load(new FakeModel([]))).lm.generate("p").result;
   assert.equal(none.timeToFirstTokenMs, undefined);
