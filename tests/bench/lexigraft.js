@@ -43,6 +43,9 @@ window.contestant = {
   unload: () => model.dispose(),
 
   async chat(content, maxTokens) {
+    // The engine keeps the last text's keys and values for the next turn; another text in between
+    // makes it read the whole prompt again, as the peer is told to with cache_prompt.
+    await model.generate("Something else.", { temperature: 0, maxTokens: 1 }).result;
     const start = performance.now();
     const generation = model.chat([{ role: "user", content }], { temperature: 0, maxTokens });
     let first = 0;
