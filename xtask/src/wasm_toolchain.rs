@@ -27,7 +27,7 @@ pub enum WasmToolchain {
     /// The active rustup toolchain has the target.
     Rustup,
     /// Debian's compiler in /usr/bin, and a linker.
-    Debian { linker: PathBuf },
+    Debian { linker: &'static str },
 }
 
 impl WasmToolchain {
@@ -141,7 +141,10 @@ impl WasmToolchain {
         }
         let sysroot = process::ask(debian_rustc().args(["--print", "sysroot"]))?;
         let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/Cargo.toml");
-        let linker = process::find(&["wasm-ld-22", "wasm-ld"])?;
+        // By name: cargo notes how it was told of the linker, and another spelling builds all again.
+        let linker = ["wasm-ld-22", "wasm-ld"]
+            .into_iter()
+            .find(|name| process::find(&[*name]).is_some())?;
         (sources.is_file() && Path::new("/usr/bin/cargo").is_file())
             .then_some(Self::Debian { linker })
     }
