@@ -16,24 +16,13 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     build::everything(!args.no_optimise)?;
-    let root = workspace::root();
-    let package = root.join("pkg");
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        // npm packs only what lies in the package's folder.
-        fs::copy(root.join(licence), package.join(licence))
-            .with_context(|| format!("cannot copy {licence}"))?;
-    }
     let out = workspace::cache()?.join("packages");
     fs::create_dir_all(&out)?;
-    let said = process::ask(
-        node::npm()
-            .args(["pack", "-w", "pkg", "--json", "--pack-destination"])
-            .arg(&out),
-    );
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        fs::remove_file(package.join(licence))?;
-    }
-    let said = said.context("npm pack failed; run it in pkg to see why")?;
+    let mut npm = node::npm();
+    // Otherwise npm prints the output of the package's scripts among its JSON.
+    npm.args(["pack", "-w", "pkg", "--json", "--foreground-scripts=false"]);
+    let said = process::ask(npm.arg("--pack-destination").arg(&out));
+    let said = said.context("npm pack failed; run `npm pack -w pkg` to see why")?;
     let said: serde_json::Value =
         serde_json::from_str(&said).context("npm pack's answer is no JSON")?;
     let entry = &said[0];
