@@ -1,7 +1,6 @@
 //! What `tokenizer_config.json` says beside `tokenizer.json`.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::TextError;
 
@@ -22,24 +21,16 @@ impl TokenizerConfig {
     /// # Errors
     /// `bad-tokenizer` where it is not JSON or an entry has another form.
     pub fn from_json(json: &[u8]) -> Result<Self, TextError> {
-        #[derive(Deserialize)]
-        struct File {
-            #[serde(default)]
-            bos_token: Value,
-            #[serde(default)]
-            eos_token: Value,
-            #[serde(default)]
-            chat_template: Value,
-        }
-        let file: File = serde_json::from_slice(json).map_err(|error| {
+        let file: Map<String, Value> = serde_json::from_slice(json).map_err(|error| {
             TextError::tokenizer(format!(
                 "tokenizer_config.json: {error}; load the file that comes with the model"
             ))
         })?;
+        let entry = |key: &str| file.get(key).unwrap_or(&Value::Null);
         Ok(Self {
-            bos_token: token("bos_token", &file.bos_token)?,
-            eos_token: token("eos_token", &file.eos_token)?,
-            chat_template: template(&file.chat_template)?,
+            bos_token: token("bos_token", entry("bos_token"))?,
+            eos_token: token("eos_token", entry("eos_token"))?,
+            chat_template: template(entry("chat_template"))?,
         })
     }
 }

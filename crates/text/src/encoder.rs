@@ -12,6 +12,7 @@ use tokenizers::{
 };
 
 use crate::TextError;
+use crate::pretokenizers;
 
 type Engine = TokenizerImpl<
     ModelWrapper,
@@ -23,7 +24,12 @@ type Engine = TokenizerImpl<
 
 pub(crate) struct Encoder {
     engine: Engine,
+    drops_unmatched: bool,
 }
+
+/// Beyond this many spaces in a row, the regex engine gives up on `\s*[\r\n]+` (it takes a
+/// million steps back at most), and the engine takes the text for unmatched without a word.
+const LONGEST_BLANK: usize = 250_000;
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,11 +42,12 @@ impl Encoder {
     pub(crate) fn new(
         model: ModelWrapper,
         normalizer: Value,
-        pre_tokenizer: Value,
+        mut pre_tokenizer: Value,
         added: Vec<AddedToken>,
     ) -> Result<Self, TextError> {
         refuse_panicking_parts(&normalizer, 0)?;
         refuse_panicking_parts(&pre_tokenizer, 0)?;
+        let drops_unmatched = keep_what_is_unmatched(&mut pre_tokenizer);
         let mut engine = Engine::new(model);
         if !normalizer.is_null() {
             let normalizer: NormalizerWrapper = serde_json::from_value(normalizer)
@@ -57,11 +64,20 @@ impl Encoder {
         engine
             .add_tokens(added)
             .map_err(|error| bad("the added tokens cannot be used", &error))?;
-        Ok(Self { engine })
+        Ok(Self {
+            engine,
+            drops_unmatched,
+        })
     }
 
     /// The ids of a text, without the tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        if self.drops_unmatched && longest_blank(text) > LONGEST_BLANK {
+            return Err(TextError::InvalidArgument(format!(
+                "the text has more than {LONGEST_BLANK} blanks in a row, which this tokenizer \
+                 cannot split; shorten them"
+            )));
+        }
         let encoding = self
             .engine
             .encode_fast(text, false)
@@ -131,6 +147,38 @@ pub(crate) fn bpe(
         .build()
         .map_err(|error| bad("the merges do not fit the vocabulary", &error))?;
     Ok(ModelWrapper::BPE(model))
+}
+
+/// Turns splits that drop what their pattern does not match into splits that keep it, where the
+/// pattern is known to match everything; says whether a split that drops is left.
+fn keep_what_is_unmatched(pre_tokenizer: &mut Value) -> bool {
+    if let Some(parts) = pre_tokenizer
+        .get_mut("pretokenizers")
+        .and_then(Value::as_array_mut)
+    {
+        let left: Vec<bool> = parts.iter_mut().map(keep_what_is_unmatched).collect();
+        return left.contains(&true);
+    }
+    let pattern = pre_tokenizer
+        .get("pattern")
+        .and_then(|pattern| pattern.get("Regex"));
+    let drops = pattern.is_some()
+        && pre_tokenizer.get("behavior") == Some(&Value::from("Removed"))
+        && pre_tokenizer.get("invert") == Some(&Value::Bool(true));
+    if drops && pattern.and_then(Value::as_str) == Some(pretokenizers::GPT4O) {
+        *pre_tokenizer = pretokenizers::split(pretokenizers::GPT4O);
+        return false;
+    }
+    drops
+}
+
+fn longest_blank(text: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for c in text.chars() {
+        run = if c.is_whitespace() { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
 }
 
 /// Parts of the engine that panic on crafted settings instead of returning an error.

@@ -157,7 +157,9 @@ fn plan_llama(vocab: &GgufVocabulary) -> Result<Plan, TextError> {
     })?;
     let pieces = named_tokens(vocab).filter_map(|(token, id)| {
         let score = scores.get(id as usize).copied()?;
-        (kind_of(vocab, id) == Kind::Text).then_some((token, id, score))
+        // Byte pieces stand for bytes that no piece covers; text never merges into one.
+        let ordinary = kind_of(vocab, id) == Kind::Text && fallback_byte(token).is_none();
+        ordinary.then_some((token, id, score))
     });
     let merges = merges_from_scores(pieces)?;
     let byte_fallback = vocab

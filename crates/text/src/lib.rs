@@ -10,6 +10,9 @@
 //! The crate knows nothing of tensors or files. Input is never trusted: a bad vocabulary or
 //! template is a [`TextError`] with a stable [code](TextError::code), never a panic.
 
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
 mod bytes;
 mod chat;
 mod config;

@@ -48,7 +48,8 @@ fn write_json(
     }
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => out.push_str("null"),
-        ValueKind::Bool | ValueKind::Number => out.push_str(&value.to_string()),
+        ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
+        ValueKind::Number => out.push_str(&value.to_string()),
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
             let quoted = serde_json::to_string(text).map_err(|e| unserializable(&e.to_string()))?;

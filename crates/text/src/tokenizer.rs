@@ -72,7 +72,11 @@ impl Tokenizer {
             .iter()
             // Beside `<|return|>`, `<|end|>` ends a message inside a turn, not the turn.
             .filter(|name| !(channels && **name == "<|end|>"))
-            .filter_map(|name| find(name, &[Kind::Special, Kind::Added]))
+            .filter_map(|name| match *name {
+                // Also a tag of HTML, which Gemma 3 adds as text.
+                "</s>" => find(name, &[Kind::Special]),
+                name => find(name, &[Kind::Special, Kind::Added]),
+            })
             .collect();
         let named_bos = || {
             special::BEGIN
