@@ -19,8 +19,12 @@
 //!   and one [`TensorInfo`] a tensor.
 //! * No length or count is believed: each is compared with the bytes that the
 //!   file still has, and with a limit where small items could be many, before
-//!   anything is allocated for it. The peak of [`Checkpoint::open`] stays below
-//!   4 MiB plus four times the file, whatever the file says; a test counts.
+//!   anything is allocated for it. A test with a counting allocator holds the
+//!   peak of [`Checkpoint::open`] below 4 MiB plus four times the file, over
+//!   random damage and over the costliest files that we could make.
+//! * Limits: a GGUF header of 256 MiB, 65 536 pairs, 262 144 tensors, four
+//!   dimensions, arrays nested four deep; a safetensors header of 100 MB,
+//!   16 384 metadata entries, 16 dimensions. Names end at 65 535 bytes.
 //! * [`Checkpoint::read_f32`] holds its result and one chunk of
 //!   [`CHUNK_BYTES`].
 //!

@@ -40,20 +40,22 @@ pub(crate) async fn sniff<S: ByteSource>(source: &S) -> Result<Sniffed, Checkpoi
     if head.starts_with(&gguf::MAGIC) {
         return Ok(Sniffed::Gguf);
     }
+    // Before the others: a header's length may begin like any of them.
+    let start = safetensors::LENGTH_BYTES as usize;
+    if let (Some(&length), Some(b'{')) = (head.first_chunk(), head.get(start)) {
+        return Ok(Sniffed::Safetensors(u64::from_le_bytes(length)));
+    }
     if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Err(CheckpointError::UnsupportedFormat(format!(
             "the file is neither GGUF nor safetensors but {what}"
         )));
     }
-    let length_bytes = safetensors::LENGTH_BYTES as usize;
-    match (head.first_chunk::<8>(), head.get(length_bytes)) {
-        (Some(&length), Some(b'{')) => Ok(Sniffed::Safetensors(u64::from_le_bytes(length))),
-        (Some(_), Some(_)) => Err(CheckpointError::UnsupportedFormat(
-            "the file is neither GGUF nor safetensors. Use a .gguf or a .safetensors file"
-                .to_owned(),
-        )),
-        _ => Err(CheckpointError::Malformed(format!(
+    if head.len() <= start {
+        return Err(CheckpointError::Malformed(format!(
             "the file is only {len} bytes long, too short for a checkpoint"
-        ))),
+        )));
     }
+    Err(CheckpointError::UnsupportedFormat(
+        "the file is neither GGUF nor safetensors. Use a .gguf or a .safetensors file".to_owned(),
+    ))
 }

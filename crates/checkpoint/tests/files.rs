@@ -207,6 +207,18 @@ fn safetensors_reads() {
     );
 }
 
+/// A length is any number, and so may look like another format's magic.
+#[test]
+fn safetensors_headers_of_every_length_open() {
+    for length in (2..2000).chain([35_615]) {
+        let header = format!("{{}}{}", " ".repeat(length - 2));
+        assert!(
+            open(common::safetensors::file(&header, &[])).is_ok(),
+            "{length}"
+        );
+    }
+}
+
 /// A file whose reads are counted, and which may answer short.
 struct Counting {
     bytes: MemorySource,

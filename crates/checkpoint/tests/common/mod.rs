@@ -3,6 +3,7 @@
 
 pub mod gguf;
 pub mod records;
+pub mod rows;
 pub mod safetensors;
 
 use std::ops::ControlFlow;
