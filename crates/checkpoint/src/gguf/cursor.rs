@@ -45,7 +45,7 @@ impl<'a> Cursor<'a> {
 
     /// Checks that `count` elements of at least `min_bytes` each are in the
     /// window, and gives `count` back as a length to reserve.
-    pub(super) fn expect(&self, count: u64, min_bytes: u64) -> Result<usize, Stop> {
+    pub(super) fn counted(&self, count: u64, min_bytes: u64) -> Result<usize, Stop> {
         let end = self.end_of(count, min_bytes)?;
         if end > self.window.len() as u64 {
             return Err(Stop::Short(end));

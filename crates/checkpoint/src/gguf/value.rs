@@ -63,7 +63,7 @@ fn fixed<const N: usize, T>(
     count: u64,
     read: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, Stop> {
-    let length = cursor.expect(count, N as u64)?;
+    let length = cursor.counted(count, N as u64)?;
     let (elements, _) = cursor.take((length * N) as u64)?.as_chunks::<N>();
     Ok(elements.iter().map(|&bytes| read(bytes)).collect())
 }
@@ -74,7 +74,7 @@ fn collect<'a, T>(
     min_bytes: u64,
     read: impl Fn(&mut Cursor<'a>) -> Result<T, Stop>,
 ) -> Result<Vec<T>, Stop> {
-    let mut items = Vec::with_capacity(cursor.expect(count, min_bytes)?);
+    let mut items = Vec::with_capacity(cursor.counted(count, min_bytes)?);
     for _ in 0..count {
         items.push(read(cursor)?);
     }
