@@ -168,6 +168,23 @@ test("a web page instead of a file is recognised by its type and by its first ta
   }
 });
 
+test("a refused download is not read to its end", { timeout: 10_000 }, async () => {
+  let close = () => {};
+  const closed = new Promise<void>((resolve) => {
+    close = resolve;
+  });
+  const server = await serve((request, response) => {
+    request.socket.on("close", close);
+    response.write(`<!doctype html>${" ".repeat(100)}`);
+  });
+  try {
+    await rejectsWith(run(server.url).done, "not-found");
+    await closed;
+  } finally {
+    await server.close();
+  }
+});
+
 test("a file that merely starts with an angle bracket is no web page", async () => {
   // 0x3c is a plausible first byte of a safetensors header's length.
   const bytes = Uint8Array.of(0x3c, 0, 0, 0, 0, 0, 0, 0, 0x7b);

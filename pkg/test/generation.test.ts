@@ -121,6 +121,18 @@ test("abort ends the iterator with aborted at once and resolves the result with 
   assert.equal(model.generationsFreed, 1);
 });
 
+test("after a cancel no piece comes any more, not even one that waits to be read", async () => {
+  const { lm } = await load(endless());
+  const generation = lm.generate("p");
+  const reader = generation[Symbol.asyncIterator]();
+  await reader.next();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  generation.cancel();
+  const { ids } = await generation.result;
+  assert.ok(ids.length > 2, "nothing was waiting");
+  await rejectsWith(reader.next(), "aborted");
+});
+
 test("a signal that is aborted already starts nothing", async () => {
   const model = endless();
   const { lm } = await load(model);
