@@ -111,12 +111,16 @@ fn in_browser(report: &mut Report, quick: bool) {
         let files = browser_tests(quick)?;
         let mut node = node::node();
         // One file at a time: each runs a model, and there may be two cores.
-        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]);
+        node.arg(format!("--test-timeout={FILE_TIMEOUT_MS}"))
             .args(files);
         node.env("CHROME", browser::ready()?);
         counted(&mut node, tests)
     });
 }
+
+/// A browser that hangs fails its file instead of holding up the run.
+const FILE_TIMEOUT_MS: u32 = 20 * 60 * 1000;
 
 /// The one file that needs the software WebGPU adapter, where a token takes seconds.
 const SLOW_BROWSER_TESTS: &str = "webgpu.test.mjs";
