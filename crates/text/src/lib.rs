@@ -9,6 +9,27 @@
 //!
 //! The crate knows nothing of tensors or files. Input is never trusted: a bad vocabulary or
 //! template is a [`TextError`] with a stable [code](TextError::code), never a panic.
+//!
+//! ```
+//! use lexigraft_text::{ChatMessage, ChatTemplate, Tokenizer};
+//!
+//! let json = br#"{
+//!     "decoder": {"type": "ByteLevel"},
+//!     "model": {"type": "BPE", "vocab": {"h": 0, "i": 1, "hi": 2}, "merges": ["h i"]}
+//! }"#;
+//! let tokenizer = Tokenizer::from_json(json)?;
+//! assert_eq!(tokenizer.encode("hih", true)?, [2, 0]);
+//! assert_eq!(tokenizer.token_bytes(2), Some(&b"hi"[..]));
+//!
+//! let mut stream = tokenizer.stream_decoder(true);
+//! assert_eq!(stream.push(2)?, "hi");
+//!
+//! let source = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+//! let template = ChatTemplate::new(source, "<s>", "</s>")?;
+//! let messages = [ChatMessage::new("user", "Hello")];
+//! assert_eq!(template.render(&messages, true)?, "user: Hello\n");
+//! # Ok::<(), lexigraft_text::TextError>(())
+//! ```
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]

@@ -121,10 +121,13 @@ impl Tokenizer {
     /// The ids of a text.
     ///
     /// Special tokens written in the text become their ids. `add_special` adds what the
-    /// tokenizer puts around a text: BOS, `[CLS]` and `[SEP]`, or nothing.
+    /// tokenizer puts around a text: BOS, `[CLS]` and `[SEP]`, or nothing. What the vocabulary
+    /// cannot write becomes its unknown token, or is left out where it has none
+    /// ([`missing_bytes`](Tokenizer::missing_bytes)), as in every implementation.
     ///
     /// # Errors
-    /// `bad-tokenizer` where the model has no way to write the text (no unknown token).
+    /// `bad-tokenizer` where a Unigram model without an unknown token meets text it cannot
+    /// write; `invalid-argument` for a run of blanks that the split pattern cannot take.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, TextError> {
         let ids = self.shared.encoder.encode(text)?;
         let frame = &self.shared.frame;
@@ -192,6 +195,25 @@ impl Tokenizer {
     /// One past the greatest id. Ids between may be without a token.
     pub fn vocab_size(&self) -> usize {
         self.shared.vocabulary.len()
+    }
+
+    /// The bytes that no token stands for alone, in order.
+    ///
+    /// A byte-level model without an unknown token drops such bytes from a text, in every
+    /// implementation: SmolLM2's lacks 0x04 and twenty more. Empty for most vocabularies;
+    /// without meaning for WordPiece.
+    pub fn missing_bytes(&self) -> Vec<u8> {
+        let mut found = [false; 256];
+        for id in 0..u32::try_from(self.vocab_size()).unwrap_or(u32::MAX) {
+            let text = self.shared.vocabulary.kind(id) == Kind::Text;
+            if let (true, Some([byte])) = (text, self.shared.vocabulary.bytes(id))
+                && let Some(place) = found.get_mut(usize::from(*byte))
+            {
+                *place = true;
+            }
+        }
+        let missing = (0..=255u8).zip(found).filter(|(_, found)| !found);
+        missing.map(|(byte, _)| byte).collect()
     }
 
     /// The id of a token as the vocabulary spells it (`Ġthe`, `▁the`, `<|im_end|>`).

@@ -3,6 +3,7 @@
 mod common;
 
 use lexigraft_text::{GgufVocabulary, TextError, Tokenizer};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// A sound byte-pair `tokenizer.json` of five tokens.
@@ -334,6 +335,71 @@ fn damaged_files_never_panic() {
                         assert!(tokenizer.decode(&ids, false).is_ok());
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Vocabularies of tokens and merges that fit each other only by chance.
+fn any_vocabulary() -> impl Strategy<Value = GgufVocabulary> {
+    let token = prop_oneof!["[ab\u{2581}]{1,3}", "<0x[0-9A-F]{2}>", "\\PC{0,3}"];
+    let tokens = proptest::collection::vec(token, 1..12);
+    let pre = proptest::option::of(proptest::sample::select(vec![
+        "smollm",
+        "llama-bpe",
+        "qwen2",
+        "gpt-4o",
+        "gpt-2",
+    ]));
+    let model = proptest::sample::select(vec!["gpt2", "llama"]);
+    let id = || proptest::option::of(0u32..12);
+    let rest = (
+        id(),
+        id(),
+        id(),
+        any::<Option<bool>>(),
+        any::<Option<bool>>(),
+    );
+    (model, tokens, pre, rest).prop_flat_map(|(model, tokens, pre, (bos, eos, unk, add, space))| {
+        let count = tokens.len();
+        let types = proptest::collection::vec(1u32..7, count);
+        let scores = proptest::collection::vec(-9.0f32..0.0, count);
+        let half = proptest::sample::select(tokens.clone());
+        let merge = (half.clone(), half).prop_map(|(left, right)| format!("{left} {right}"));
+        let merges = proptest::collection::vec(merge, 0..3);
+        (proptest::option::of(types), scores, merges).prop_map(
+            move |(token_types, scores, merges)| GgufVocabulary {
+                model: model.to_owned(),
+                pre: pre.map(str::to_owned),
+                tokens: tokens.clone(),
+                token_types,
+                scores: Some(scores),
+                merges: Some(merges),
+                bos,
+                eos,
+                unk,
+                add_bos: add,
+                add_space_prefix: space,
+                ..GgufVocabulary::default()
+            },
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_gguf_vocabulary_is_refused_or_works(
+        vocabulary in any_vocabulary(),
+        text in "[ab \u{2581}<>0xé日\n]{0,12}",
+    ) {
+        match Tokenizer::from_gguf(vocabulary) {
+            Err(error) => prop_assert_eq!(error.code(), "bad-tokenizer"),
+            Ok(tokenizer) => {
+                let ids = tokenizer.encode(&text, true).expect("these models write all text");
+                prop_assert!(tokenizer.decode(&ids, false).is_ok());
+                prop_assert!(tokenizer.encode_truncated(&text, 9).is_ok_and(|ids| ids.len() <= 9));
             }
         }
     }

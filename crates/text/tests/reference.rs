@@ -44,6 +44,30 @@ fn smollm2_knows_its_special_tokens() {
 }
 
 #[test]
+fn missing_bytes_are_those_without_a_token() {
+    let missing = smollm2().missing_bytes();
+    assert_eq!(missing.len(), 21);
+    assert!(missing.starts_with(&[0x04, 0x06, 0x13, 0x14, 0x16, 0x1d, 0xc0]));
+    let ids = smollm2()
+        .encode("a\u{4}b", false)
+        .expect("the text encodes");
+    assert_eq!(smollm2().decode(&ids, false).as_deref(), Ok("ab"));
+    for (name, tokenizer) in common::all() {
+        if ["llama3", "qwen3", "gpt4o", "gemma3"].contains(name) {
+            assert!(tokenizer.missing_bytes().is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn tokenizers_and_templates_go_between_threads() {
+    fn shared<T: Send + Sync + Clone>() {}
+    shared::<Tokenizer>();
+    shared::<ChatTemplate>();
+    shared::<lexigraft_text::StreamDecoder>();
+}
+
+#[test]
 fn smollm2_renders_the_reference_chat() {
     let vocabulary = smollm2_vocabulary();
     let source = vocabulary.chat_template.clone().expect("a chat template");
