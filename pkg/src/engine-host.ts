@@ -149,8 +149,10 @@ export class EngineHost {
       const { model, queue } = this.#language(handle);
       const throttle = new ProgressThrottle();
       return queue.run(signal, (running) =>
-        model.score(text, (done, total) => {
+        model.score(text, async (done, total) => {
           if (throttle.due("score", done === total)) emit({ done, total });
+          // A cancel message is only read between two tasks.
+          await yieldToEventLoop();
           return !running.aborted;
         }),
       );

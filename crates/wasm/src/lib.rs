@@ -1,1 +1,25 @@
+//! The JavaScript border of Lexigraft: values in, values out, errors with codes. No logic.
+//!
+//! The TypeScript package `lexigraft` wraps this module; its own surface is the documented one.
 
+mod blob_source;
+mod encoder;
+mod engine;
+mod error;
+mod generation;
+mod language_model;
+mod sha256;
+mod value;
+
+pub use encoder::WasmEncoder;
+pub use engine::{Engine, create_engine};
+pub use generation::WasmGeneration;
+pub use language_model::WasmLanguageModel;
+pub use sha256::Sha256;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}

@@ -130,13 +130,13 @@ export class FakeModel implements WasmLanguageModel {
     return Float32Array.of(1, 2, 3);
   }
 
-  async score(text: string, onProgress: (done: number, total: number) => boolean) {
+  async score(text: string, onProgress: (done: number, total: number) => Promise<boolean>) {
     if (this.generating || this.scoring) throw engineError("busy", "the model is in use");
     this.scoring = true;
     try {
       for (let done = 1; done <= 3; done += 1) {
         await new Promise((resolve) => setTimeout(resolve, 2));
-        if (!onProgress(done, 3)) throw engineError("aborted", "stopped");
+        if (!(await onProgress(done, 3))) throw engineError("aborted", "stopped");
       }
       return {
         bitsPerByte: text.length,

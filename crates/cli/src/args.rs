@@ -1,0 +1,175 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lexigraft_decode::{GenerationOptions, SamplerOptions};
+use lexigraft_models::DeviceKind;
+
+/// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
+#[derive(Debug, Parser)]
+#[command(name = "lexigraft", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Continue a prompt, or answer a message with --chat.
+    #[command(after_help = "Examples:
+  lexigraft generate --model SmolLM2-135M-Instruct.Q4_1.gguf --prompt \"The capital of France is\"
+  lexigraft generate --model M.gguf --prompt \"What is gravity?\" --chat
+  lexigraft generate --model M.gguf --prompt \"Once\" --temperature 0 --max-tokens 48 --json")]
+    Generate(GenerateArgs),
+    /// Show the token ids of a text.
+    #[command(after_help = "Examples:
+  lexigraft tokenize --model SmolLM2-135M-Instruct.Q4_1.gguf --text \"Hello, world!\"
+  lexigraft tokenize --model tokenizer.json --text \"Hello\" --json")]
+    Tokenize(TokenizeArgs),
+    /// Measure how well a model predicts a text, in bits per byte.
+    #[command(after_help = "Example:
+  lexigraft score --model SmolLM2-135M-Instruct.Q4_1.gguf --text-file README.md --json")]
+    Score(ScoreArgs),
+    /// Turn a text into one vector with a BERT-family encoder.
+    #[command(after_help = "Example:
+  lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]
+    Embed(EmbedArgs),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// A GPU through Vulkan, Metal or DX12.
+    Wgpu,
+}
+
+impl From<Device> for DeviceKind {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::Cpu => Self::Cpu,
+            Device::Wgpu => Self::Wgpu,
+        }
+    }
+}
+
+/// Where a model is and what runs it.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// A .gguf file, a .safetensors file with its JSON files beside it, or their folder.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    /// What runs the model.
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// Use at most this many tokens of context, to save memory.
+    #[arg(long, value_name = "TOKENS")]
+    pub context_length: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The text to continue.
+    #[arg(long)]
+    pub prompt: String,
+    /// Treat the prompt as a user's message and apply the model's chat template.
+    #[arg(long)]
+    pub chat: bool,
+    /// A system message for --chat.
+    #[arg(long, requires = "chat")]
+    pub system: Option<String>,
+    /// Most tokens to generate.
+    #[arg(long, default_value_t = GenerationOptions::default().max_tokens)]
+    pub max_tokens: usize,
+    /// 0 always takes the likeliest token.
+    #[arg(long, default_value_t = SamplerOptions::default().temperature)]
+    pub temperature: f32,
+    /// Keep the k likeliest tokens; 0 is off.
+    #[arg(long, default_value_t = SamplerOptions::default().top_k)]
+    pub top_k: usize,
+    /// Keep the likeliest tokens that hold this probability; 1 is off.
+    #[arg(long, default_value_t = SamplerOptions::default().top_p)]
+    pub top_p: f32,
+    /// Keep tokens at least this share as likely as the likeliest; 0 is off.
+    #[arg(long, default_value_t = SamplerOptions::default().min_p)]
+    pub min_p: f32,
+    /// Above 1, tokens seen before become less likely.
+    #[arg(long, default_value_t = SamplerOptions::default().repetition_penalty)]
+    pub repetition_penalty: f32,
+    /// Repeat a run; drawn and reported when absent.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// End at this text; may be given several times.
+    #[arg(long)]
+    pub stop: Vec<String>,
+    /// Print one JSON object instead of streaming text.
+    #[arg(long)]
+    pub json: bool,
+    /// With --json: the log-probability of each generated token.
+    #[arg(long, requires = "json")]
+    pub log_probs: bool,
+}
+
+impl GenerateArgs {
+    pub fn options(&self) -> GenerationOptions {
+        GenerationOptions {
+            max_tokens: self.max_tokens,
+            sampler: SamplerOptions {
+                repetition_penalty: self.repetition_penalty,
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                min_p: self.min_p,
+                seed: self.seed,
+            },
+            stop: self.stop.clone(),
+            log_probs: self.log_probs,
+            // A chat template writes its special tokens itself.
+            add_special: !self.chat,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct TokenizeArgs {
+    /// A .gguf file, a tokenizer.json, or a folder that holds one.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    #[arg(long)]
+    pub text: String,
+    /// Leave out the special tokens that the tokenizer puts around a text.
+    #[arg(long)]
+    pub no_special: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// A UTF-8 text file.
+    #[arg(long, value_name = "FILE")]
+    pub text_file: PathBuf,
+    /// Print one JSON object; `token_nll` is in nats, the first token is not scored.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// A folder with model.safetensors, config.json and tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    #[arg(long)]
+    pub text: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,54 @@
+use std::path::PathBuf;
+
+use lexigraft_checkpoint::CheckpointError;
+use lexigraft_decode::DecodeError;
+use lexigraft_models::ModelError;
+use lexigraft_text::TextError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path} is not UTF-8 text: {source}", path = path.display())]
+    NotText {
+        path: PathBuf,
+        source: std::str::Utf8Error,
+    },
+    #[error(
+        "{path} holds neither a .gguf nor a .safetensors file, or several: name the file",
+        path = .0.display()
+    )]
+    NoModel(PathBuf),
+    #[error("cannot write the result: {0}")]
+    Write(#[from] std::io::Error),
+    #[error("cannot write the result as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl CliError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.code(),
+            Self::Read { .. } | Self::Write(_) => "io",
+            Self::NotText { .. } | Self::NoModel(_) => "invalid-argument",
+            Self::Json(_) => "internal",
+        }
+    }
+}
+
+macro_rules! through_decode {
+    ($($error:ty),+) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Decode(error.into())
+            }
+        }
+    )+};
+}
+
+through_decode!(CheckpointError, ModelError, TextError);

@@ -1,0 +1,105 @@
+//! Models from files and folders, with a progress bar on a terminal.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lexigraft_checkpoint::{Checkpoint, FileSource};
+use lexigraft_decode::{LanguageModel, LoadOptions};
+use lexigraft_models::ComputeDevice;
+
+use crate::args::ModelArgs;
+use crate::error::CliError;
+
+pub async fn language_model(args: &ModelArgs) -> Result<LanguageModel, CliError> {
+    let files = ModelFiles::find(&args.model)?;
+    let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
+    let device = ComputeDevice::open(args.device.into()).await?;
+    let tokenizer = files.optional("tokenizer.json")?;
+    let tokenizer_config = files.optional("tokenizer_config.json")?;
+    let config = files.optional("config.json")?;
+    let options = LoadOptions {
+        tokenizer_json: tokenizer.as_deref(),
+        tokenizer_config_json: tokenizer_config.as_deref(),
+        config_json: config.as_deref(),
+        context_length: args.context_length,
+    };
+    let bar = progress_bar();
+    let model = LanguageModel::load(&checkpoint, options, &device, &mut |read, total| {
+        bar.set_length(total);
+        bar.set_position(read);
+        ControlFlow::Continue(())
+    })
+    .await;
+    bar.finish_and_clear();
+    Ok(model?)
+}
+
+/// Hidden by itself when standard error is no terminal.
+pub fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("loading {bar:32} {bytes}/{total_bytes}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+/// The weights and the folder of the files that belong to them.
+pub struct ModelFiles {
+    pub weights: PathBuf,
+    /// A GGUF file holds all it needs: JSON files beside it may belong to another model.
+    folder: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    pub fn find(path: &Path) -> Result<Self, CliError> {
+        let weights = if path.is_dir() {
+            only_model_in(path)?
+        } else {
+            path.to_owned()
+        };
+        let folder = has_extension(&weights, "safetensors")
+            .then(|| weights.parent().map(Path::to_owned))
+            .flatten();
+        Ok(Self { weights, folder })
+    }
+
+    /// A file beside the weights, if there is one.
+    pub fn optional(&self, name: &str) -> Result<Option<Vec<u8>>, CliError> {
+        match &self.folder {
+            Some(folder) if folder.join(name).exists() => read(&folder.join(name)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A file that must be beside the weights.
+    pub fn required(&self, name: &str) -> Result<Vec<u8>, CliError> {
+        let folder = self.folder.as_deref().unwrap_or(Path::new("."));
+        read(&folder.join(name))
+    }
+}
+
+pub fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn only_model_in(folder: &Path) -> Result<PathBuf, CliError> {
+    let entries = std::fs::read_dir(folder).map_err(|source| CliError::Read {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let mut models = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| has_extension(path, "gguf") || has_extension(path, "safetensors"));
+    match (models.next(), models.next()) {
+        (Some(model), None) => Ok(model),
+        _ => Err(CliError::NoModel(folder.to_owned())),
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}

@@ -1,0 +1,34 @@
+//! `lexigraft`: the jobs of the browser toolkit on the command line.
+
+mod args;
+mod embed;
+mod error;
+mod generate;
+mod load;
+mod score;
+mod tokenize;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = pollster::block_on(async {
+        match &cli.command {
+            Command::Generate(args) => generate::run(args).await,
+            Command::Tokenize(args) => tokenize::run(args).await,
+            Command::Score(args) => score::run(args).await,
+            Command::Embed(args) => embed::run(args).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lexigraft: {} [{}]", error, error.code());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use serde::Serialize;
+
+use crate::args::ScoreArgs;
+use crate::error::CliError;
+use crate::load;
+
+#[derive(Serialize)]
+struct Output {
+    bits_per_byte: f64,
+    tokens: usize,
+    bytes: usize,
+    token_nll: Vec<f32>,
+}
+
+pub async fn run(args: &ScoreArgs) -> Result<(), CliError> {
+    let bytes = load::read(&args.text_file)?;
+    let text = std::str::from_utf8(&bytes).map_err(|source| CliError::NotText {
+        path: args.text_file.clone(),
+        source,
+    })?;
+    let model = load::language_model(&args.model).await?;
+    let score = model.score(text)?.finish().await?;
+    let output = Output {
+        bits_per_byte: score.bits_per_byte,
+        tokens: score.ids.len(),
+        bytes: score.bytes,
+        token_nll: score.token_nll,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&output)?);
+    } else {
+        println!(
+            "{:.4} bits per byte over {} bytes in {} tokens",
+            output.bits_per_byte, output.bytes, output.tokens
+        );
+    }
+    Ok(())
+}

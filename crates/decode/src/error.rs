@@ -1,0 +1,47 @@
+use lexigraft_checkpoint::CheckpointError;
+use lexigraft_models::ModelError;
+use lexigraft_text::TextError;
+
+/// What can go wrong from a checkpoint to text.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error("the file holds no tokenizer; give the model's tokenizer.json too")]
+    TokenizerMissing,
+    #[error(
+        "the tokenizer has {tokenizer} tokens, but the model's embedding has {model} rows; they do not belong together"
+    )]
+    TokenizerMismatch { tokenizer: usize, model: usize },
+    #[error("the model has no chat template; use a plain prompt")]
+    NoChatTemplate,
+    #[error(
+        "the prompt has {tokens} tokens, but the context holds {context}, one of them for the answer; shorten the prompt"
+    )]
+    PromptTooLong { tokens: usize, context: usize },
+    #[error("{0}")]
+    InvalidArgument(String),
+    #[error("aborted")]
+    Aborted,
+}
+
+impl DecodeError {
+    /// The stable code that the TypeScript API and the command line show.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(error) => error.code(),
+            Self::Model(error) => error.code(),
+            Self::Text(error) => error.code(),
+            Self::TokenizerMissing => "tokenizer-missing",
+            Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
+            Self::NoChatTemplate => "bad-template",
+            Self::PromptTooLong { .. } => "prompt-too-long",
+            Self::InvalidArgument(_) => "invalid-argument",
+            Self::Aborted => "aborted",
+        }
+    }
+}

@@ -1,0 +1,297 @@
+use burn::tensor::Tensor;
+use lexigraft_models::decoder::KvCache;
+use lexigraft_text::StreamDecoder;
+use serde::{Deserialize, Serialize};
+use web_time::{Duration, Instant};
+
+use crate::language_model::CachedTokens;
+use crate::sampler::log_prob;
+use crate::stop::{StopState, StopStrings};
+use crate::{DecodeError, LanguageModel, Sampler, SamplerOptions};
+
+/// Prompt tokens of one step: enough to fill the matrix product, few enough to stop soon.
+pub(crate) const PREFILL_CHUNK: usize = 32;
+
+/// The cache grows by this many tokens, so that turns of a chat share one.
+const CACHE_GRAIN: usize = 256;
+
+/// How a text is generated.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GenerationOptions {
+    /// Most tokens to generate.
+    pub max_tokens: usize,
+    #[serde(flatten)]
+    pub sampler: SamplerOptions,
+    /// Texts that end the generation; they are not part of the result.
+    pub stop: Vec<String>,
+    /// Report the log-probability of each chosen token.
+    pub log_probs: bool,
+    /// Put the tokenizer's special tokens (such as BOS) around the prompt.
+    pub add_special: bool,
+}
+
+impl Default for GenerationOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: 128,
+            sampler: SamplerOptions::default(),
+            stop: Vec::new(),
+            log_probs: false,
+            add_special: true,
+        }
+    }
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The model chose an end token.
+    StopToken,
+    /// One of the stop strings came.
+    StopString,
+    MaxTokens,
+    /// The context is full: nothing is dropped from it silently.
+    Context,
+}
+
+/// What one step led to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A chunk of the prompt is done; counts are tokens, reused ones included.
+    Prefill {
+        done: usize,
+        total: usize,
+    },
+    /// One token. The text may be empty while a character or a possible stop string is open.
+    Piece {
+        text: String,
+        id: u32,
+        /// Natural log-probability under the model, before temperature and filters.
+        log_prob: Option<f32>,
+    },
+    End(GenerationResult),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationResult {
+    pub reason: EndReason,
+    /// Text that was held back and belongs to the result.
+    pub text: String,
+    pub prompt_ids: Vec<u32>,
+    /// Generated tokens, an end token included.
+    pub ids: Vec<u32>,
+    /// The seed in use, to repeat the run.
+    pub seed: u64,
+    /// Prompt tokens that were still in the cache and not run again.
+    pub reused_tokens: usize,
+    pub prefill: Duration,
+    pub decode: Duration,
+}
+
+/// One run of a model. Dropping it leaves its cache to the next run.
+#[derive(Debug)]
+pub struct Generation {
+    model: LanguageModel,
+    options: GenerationOptions,
+    sampler: Sampler,
+    stream: StreamDecoder,
+    stop: StopStrings,
+    stop_ids: Vec<u32>,
+    prompt_len: usize,
+    /// Prompt, then generated tokens.
+    ids: Vec<u32>,
+    reused_tokens: usize,
+    cache: Option<KvCache>,
+    /// Logits for the next token, once all of `ids` is in the cache.
+    logits: Option<Vec<f32>>,
+    ended: Option<GenerationResult>,
+    prefill: Duration,
+    decode: Duration,
+}
+
+impl Generation {
+    pub(crate) fn new(
+        model: LanguageModel,
+        prompt_ids: Vec<u32>,
+        options: GenerationOptions,
+    ) -> Result<Self, DecodeError> {
+        let context = model.info().context_length;
+        if prompt_ids.is_empty() {
+            return Err(DecodeError::InvalidArgument(
+                "the prompt is empty; give at least one token".to_owned(),
+            ));
+        }
+        if options.max_tokens == 0 {
+            return Err(DecodeError::InvalidArgument(
+                "max tokens must be at least 1".to_owned(),
+            ));
+        }
+        if prompt_ids.len() >= context {
+            return Err(DecodeError::PromptTooLong {
+                tokens: prompt_ids.len(),
+                context,
+            });
+        }
+        let mut sampler = Sampler::new(options.sampler.clone())?;
+        sampler.observe(&prompt_ids);
+        let wanted = prompt_ids.len().saturating_add(options.max_tokens);
+        let capacity = wanted
+            .checked_next_multiple_of(CACHE_GRAIN)
+            .unwrap_or(context)
+            .min(context);
+        let (cache, reused_tokens) = match model.take_cache() {
+            Some(cached) => {
+                let same = cached
+                    .ids
+                    .iter()
+                    .zip(&prompt_ids)
+                    .take_while(|(a, b)| a == b)
+                    .count();
+                // The last prompt token runs in any case: its logits are what is wanted.
+                let keep = same.min(prompt_ids.len() - 1);
+                let mut cache = cached.cache;
+                cache.truncate(keep);
+                if cache.capacity() >= capacity {
+                    (cache, keep)
+                } else if keep > 0 {
+                    (model.decoder().grow_cache(cache, capacity)?, keep)
+                } else {
+                    // Free the old one first.
+                    drop(cache);
+                    (model.decoder().new_cache(capacity)?, 0)
+                }
+            }
+            None => (model.decoder().new_cache(capacity)?, 0),
+        };
+        Ok(Self {
+            stream: model.tokenizer().stream_decoder(true),
+            stop: StopStrings::new(options.stop.iter().cloned()),
+            stop_ids: model.tokenizer().stop_ids(),
+            prompt_len: prompt_ids.len(),
+            ids: prompt_ids,
+            reused_tokens,
+            cache: Some(cache),
+            logits: None,
+            ended: None,
+            prefill: Duration::ZERO,
+            decode: Duration::ZERO,
+            model,
+            options,
+            sampler,
+        })
+    }
+
+    /// Runs one chunk of the prompt, or chooses one token.
+    ///
+    /// After [`Step::End`] every further call gives the same end.
+    ///
+    /// # Errors
+    /// `device-lost` and what the tokenizer says; the generation is over then.
+    pub async fn next(&mut self) -> Result<Step, DecodeError> {
+        if let Some(result) = &self.ended {
+            return Ok(Step::End(result.clone()));
+        }
+        let start = Instant::now();
+        let cached = self.cache.as_ref().map_or(0, KvCache::len);
+        if cached < self.prompt_len {
+            let end = self.prompt_len.min(cached + PREFILL_CHUNK);
+            self.run(cached, end).await?;
+            self.prefill += start.elapsed();
+            return Ok(Step::Prefill {
+                done: end,
+                total: self.prompt_len,
+            });
+        }
+        if self.ids.len() - self.prompt_len >= self.options.max_tokens {
+            return Ok(self.end(EndReason::MaxTokens, None));
+        }
+        if cached < self.ids.len() {
+            if cached >= self.model.info().context_length {
+                return Ok(self.end(EndReason::Context, None));
+            }
+            self.run(cached, self.ids.len()).await?;
+        }
+        let step = self.choose();
+        self.decode += start.elapsed();
+        step
+    }
+
+    /// Runs `ids[from..to]`; keeps the logits when nothing is left to run.
+    async fn run(&mut self, from: usize, to: usize) -> Result<(), DecodeError> {
+        let Some(cache) = self.cache.as_mut() else {
+            return Err(DecodeError::Aborted);
+        };
+        let ids = &self.ids[from..to];
+        let hidden: Tensor<2> = self.model.decoder().forward(ids, cache)?;
+        if to == self.ids.len() {
+            self.logits = Some(self.model.last_logits(hidden).await?);
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self) -> Result<Step, DecodeError> {
+        let chosen = self
+            .logits
+            .as_ref()
+            .and_then(|logits| Some((self.sampler.sample(logits)?, logits)));
+        let Some((id, logits)) = chosen else {
+            return Err(DecodeError::Model(
+                lexigraft_models::ModelError::DeviceLost("the logits hold no numbers".to_owned()),
+            ));
+        };
+        let log_prob = self.options.log_probs.then(|| log_prob(logits, id));
+        self.ids.push(id);
+        self.sampler.observe(&[id]);
+        if self.stop_ids.contains(&id) {
+            return Ok(self.end(EndReason::StopToken, None));
+        }
+        // A model may have more rows than the tokenizer has tokens; such an id has no text.
+        let text = if self.model.tokenizer().token_bytes(id).is_some() {
+            self.stream.push(id)?
+        } else {
+            String::new()
+        };
+        match self.stop.push(&text) {
+            StopState::Continue(text) => Ok(Step::Piece { text, id, log_prob }),
+            StopState::Stopped(text) => Ok(self.end(EndReason::StopString, Some(text))),
+        }
+    }
+
+    /// `text` is what came before a stop string; otherwise what was held back is let go.
+    fn end(&mut self, reason: EndReason, text: Option<String>) -> Step {
+        let text = text.unwrap_or_else(|| {
+            let rest = self.stream.finish();
+            match self.stop.push(&rest) {
+                StopState::Continue(mut shown) => {
+                    shown.push_str(&self.stop.finish());
+                    shown
+                }
+                StopState::Stopped(shown) => shown,
+            }
+        });
+        let result = GenerationResult {
+            reason,
+            text,
+            prompt_ids: self.ids[..self.prompt_len].to_vec(),
+            ids: self.ids[self.prompt_len..].to_vec(),
+            seed: self.sampler.seed(),
+            reused_tokens: self.reused_tokens,
+            prefill: self.prefill,
+            decode: self.decode,
+        };
+        self.ended = Some(result.clone());
+        Step::End(result)
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.take() {
+            let mut ids = std::mem::take(&mut self.ids);
+            ids.truncate(cache.len());
+            self.model.give_back(CachedTokens { cache, ids });
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Real models and reference outputs, shared by the tests of this crate.
+#![allow(dead_code)] // Each test binary uses its part.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use lexigraft_checkpoint::{Checkpoint, FileSource};
+use lexigraft_decode::{
+    Generation, GenerationOptions, GenerationResult, LanguageModel, LoadOptions, SamplerOptions,
+    Step, TextEncoder,
+};
+use lexigraft_models::{ComputeDevice, DeviceKind};
+use serde::Deserialize;
+
+/// `$LEXIGRAFT_MODELS`, or the cache that `cargo xtask models` fills.
+pub fn models() -> PathBuf {
+    if let Some(folder) = std::env::var_os("LEXIGRAFT_MODELS") {
+        return folder.into();
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache"),
+        PathBuf::from,
+    );
+    cache.join("lexigraft/models")
+}
+
+fn file(path: &str) -> PathBuf {
+    let path = models().join(path);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask models` first",
+        path.display()
+    );
+    path
+}
+
+pub fn reference<T: for<'a> Deserialize<'a>>(name: &str) -> T {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/reference")
+        .join(name);
+    serde_json::from_slice(&std::fs::read(path).expect("reference file"))
+        .expect("reference is JSON")
+}
+
+#[derive(Deserialize)]
+pub struct DecoderReference {
+    pub prompts: Vec<PromptReference>,
+    pub tokenizer: Vec<TokenizerCase>,
+}
+
+#[derive(Deserialize)]
+pub struct PromptReference {
+    pub prompt: String,
+    pub ids: Vec<u32>,
+    pub last_top10_ids: Vec<u32>,
+    pub last_top10_logits: Vec<f32>,
+    pub token_nll: Vec<f32>,
+    pub greedy_ids: Vec<u32>,
+    pub greedy_text: String,
+}
+
+#[derive(Deserialize)]
+pub struct TokenizerCase {
+    pub text: String,
+    pub ids: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+pub struct EncoderReference {
+    pub cases: Vec<EncoderCase>,
+}
+
+#[derive(Deserialize)]
+pub struct EncoderCase {
+    pub text: String,
+    pub ids: Vec<u32>,
+    pub embedding: Vec<f32>,
+}
+
+pub async fn smollm2(device: &ComputeDevice) -> LanguageModel {
+    let path = file("smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf");
+    let checkpoint = Checkpoint::open(FileSource::open(&path).expect("opens"))
+        .await
+        .expect("is a checkpoint");
+    LanguageModel::load(&checkpoint, LoadOptions::default(), device, &mut |_, _| {
+        ControlFlow::Continue(())
+    })
+    .await
+    .expect("loads")
+}
+
+pub async fn minilm(device: &ComputeDevice) -> TextEncoder {
+    let path = file("all-minilm-l6-v2/model.safetensors");
+    let checkpoint = Checkpoint::open(FileSource::open(&path).expect("opens"))
+        .await
+        .expect("is a checkpoint");
+    let read =
+        |name: &str| std::fs::read(file(&format!("all-minilm-l6-v2/{name}"))).expect("reads");
+    TextEncoder::load(
+        &checkpoint,
+        &read("config.json"),
+        &read("tokenizer.json"),
+        device,
+        &mut |_, _| ControlFlow::Continue(()),
+    )
+    .await
+    .expect("loads")
+}
+
+pub fn greedy(max_tokens: usize) -> GenerationOptions {
+    GenerationOptions {
+        max_tokens,
+        sampler: SamplerOptions {
+            temperature: 0.0,
+            ..SamplerOptions::default()
+        },
+        ..GenerationOptions::default()
+    }
+}
+
+/// Runs a generation to its end: all text and the result.
+pub async fn run(mut generation: Generation) -> (String, GenerationResult) {
+    let mut text = String::new();
+    loop {
+        match generation.next().await.expect("runs") {
+            Step::Prefill { .. } => {}
+            Step::Piece { text: piece, .. } => text.push_str(&piece),
+            Step::End(result) => {
+                text.push_str(&result.text);
+                return (text, result);
+            }
+        }
+    }
+}
+
+/// Everything that the reference says of the decoder and the encoder, on one device.
+pub async fn agrees_with_references(kind: DeviceKind) {
+    let device = ComputeDevice::open(kind).await.expect("device opens");
+    eprintln!("device: {}", device.adapter());
+    let model = smollm2(&device).await;
+    let reference: DecoderReference = reference("smollm2-135m-instruct-q4_1.json");
+    for case in &reference.tokenizer {
+        let ids = model.tokenizer().encode(&case.text, true).expect("encodes");
+        assert_eq!(ids, case.ids, "{:?}", case.text);
+    }
+    let (mut worst_logit, mut worst_nll) = (0f32, 0f32);
+    for case in &reference.prompts {
+        let ids = model
+            .tokenizer()
+            .encode(&case.prompt, true)
+            .expect("encodes");
+        assert_eq!(ids, case.ids, "{:?}", case.prompt);
+
+        let logits = model.logits(&ids).await.expect("runs");
+        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]));
+        assert_eq!(order[..10], case.last_top10_ids, "{:?}", case.prompt);
+        for (&id, &logit) in case.last_top10_ids.iter().zip(&case.last_top10_logits) {
+            worst_logit = worst_logit.max((logits[id as usize] - logit).abs());
+        }
+
+        let score = model
+            .score(&case.prompt)
+            .expect("scores")
+            .finish()
+            .await
+            .expect("runs");
+        assert_eq!(score.token_nll.len(), case.token_nll.len());
+        for (have, want) in score.token_nll.iter().zip(&case.token_nll) {
+            worst_nll = worst_nll.max((have - want).abs());
+        }
+
+        let generation = model.generate(&case.prompt, greedy(48)).expect("starts");
+        let (text, result) = run(generation).await;
+        assert_eq!(result.ids, case.greedy_ids, "{:?}", case.prompt);
+        assert_eq!(text, case.greedy_text.replace("<|im_end|>", ""));
+    }
+    eprintln!("largest distances: logit {worst_logit:.2e}, token_nll {worst_nll:.2e} nats");
+    assert!(worst_logit < 0.02, "{worst_logit}");
+    assert!(worst_nll < 0.005, "{worst_nll}");
+    drop(model);
+
+    let encoder = minilm(&device).await;
+    let reference: EncoderReference = self::reference("all-minilm-l6-v2.json");
+    let mut worst = 0f32;
+    for case in &reference.cases {
+        assert_eq!(encoder.tokenize(&case.text).expect("encodes"), case.ids);
+        let embedding = encoder.embed(&case.text).await.expect("runs");
+        assert_eq!(embedding.len(), case.embedding.len());
+        for (have, want) in embedding.iter().zip(&case.embedding) {
+            worst = worst.max((have - want).abs());
+        }
+    }
+    eprintln!("largest distance of an embedding element: {worst:.2e}");
+    assert!(worst < 1e-4, "{worst}");
+}

@@ -1,0 +1,195 @@
+//! Decoder-only transformers: pre-normalised blocks of grouped-query attention and SwiGLU.
+//!
+//! [`config`] holds the sizes that any checkpoint format must give; [`llama`] names the tensors
+//! of one family. A further family is a further file beside it and a row in [`families`].
+
+mod attention;
+mod block;
+mod cache;
+mod config;
+pub mod llama;
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use lexigraft_checkpoint::{ByteSource, Checkpoint};
+
+use crate::loader::WeightLoader;
+use crate::rope::Rope;
+use crate::{ComputeDevice, Embedding, Linear, LoadProgress, ModelError, RmsNorm};
+use block::DecoderBlock;
+
+pub use cache::KvCache;
+pub use config::DecoderConfig;
+
+/// The families that [`DecoderConfig::from_checkpoint`] knows, for messages.
+pub const FAMILIES: &str = "llama";
+
+/// A decoder-only language model on one device.
+#[derive(Debug)]
+pub struct Decoder {
+    config: DecoderConfig,
+    device: ComputeDevice,
+    embedding: Embedding,
+    blocks: Vec<DecoderBlock>,
+    norm: RmsNorm,
+    /// `None` when the embedding is the output head too.
+    head: Option<Linear>,
+    rope: Rope,
+    resident_bytes: u64,
+}
+
+impl Decoder {
+    /// Loads all weights of `checkpoint` as `config` describes them.
+    ///
+    /// # Errors
+    /// `out-of-memory` before anything is allocated when the device cannot hold the model,
+    /// `missing-tensor` and `bad-checkpoint` when file and configuration disagree, `aborted` when
+    /// `progress` breaks.
+    pub async fn load<S: ByteSource>(
+        checkpoint: &Checkpoint<S>,
+        config: DecoderConfig,
+        device: &ComputeDevice,
+        progress: LoadProgress<'_>,
+    ) -> Result<Self, ModelError> {
+        config.validate()?;
+        let budget = config.dense_bytes();
+        device.check_budget("weights in f32", budget.largest, budget.total)?;
+        let mut loader = WeightLoader::new(checkpoint, device, progress);
+        let parts = llama::load(&mut loader, &config).await?;
+        let scaling = match parts.rope_divisors {
+            Some(divisors) => crate::RopeScaling::Divisors(divisors),
+            None => config.rope_scaling.clone(),
+        };
+        let rope = Rope::new(
+            config.head_dim,
+            config.context_length,
+            config.rope_theta,
+            &scaling,
+            device.burn(),
+        );
+        let resident_bytes = parts.embedding.resident_bytes()
+            + parts.head.as_ref().map_or(0, Linear::resident_bytes)
+            + parts
+                .blocks
+                .iter()
+                .map(DecoderBlock::resident_bytes)
+                .sum::<u64>();
+        Ok(Self {
+            config,
+            device: device.clone(),
+            embedding: parts.embedding,
+            blocks: parts.blocks,
+            norm: parts.norm,
+            head: parts.head,
+            rope,
+            resident_bytes,
+        })
+    }
+
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    pub fn device(&self) -> &ComputeDevice {
+        &self.device
+    }
+
+    /// Bytes of the weights on the device.
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
+    }
+
+    /// An empty cache for `capacity` tokens.
+    ///
+    /// # Errors
+    /// `out-of-memory` when the device cannot hold it.
+    pub fn new_cache(&self, capacity: usize) -> Result<KvCache, ModelError> {
+        KvCache::new(&self.config, capacity, &self.device)
+    }
+
+    /// The same cache with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// `out-of-memory` when the device cannot hold it.
+    pub fn grow_cache(&self, cache: KvCache, capacity: usize) -> Result<KvCache, ModelError> {
+        cache.grow(&self.config, capacity, &self.device)
+    }
+
+    /// Runs `ids` at the positions after the cached ones and appends them to the cache.
+    ///
+    /// Returns the normalised hidden states `[tokens, hidden]`.
+    ///
+    /// # Errors
+    /// `invalid-argument` for no ids, an id outside the vocabulary, or more tokens than the cache
+    /// has room for; the cache is unchanged then.
+    pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor<2>, ModelError> {
+        self.check_ids(ids, cache)?;
+        let device = self.device.burn();
+        let tokens = ids.len();
+        let indices: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [tokens]), device);
+        let start = cache.len();
+        let rope = self.rope.rows(start, tokens);
+        let mask = attention::causal_mask(start, tokens, device);
+        let mut hidden = self.embedding.forward(indices);
+        for (block, slot) in self.blocks.iter().zip(cache.layers_mut()) {
+            hidden = block.forward(hidden, slot, start, &rope, mask.as_ref());
+        }
+        cache.advance(tokens);
+        Ok(self.norm.forward(hidden))
+    }
+
+    /// Output logits of hidden states: `[tokens, hidden] -> [tokens, vocab]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.head {
+            Some(head) => head.forward(hidden),
+            None => self.embedding.logits(hidden),
+        }
+    }
+
+    /// Natural log-probabilities of `targets` under hidden states `[tokens, hidden]`: `[tokens]`.
+    ///
+    /// Gathered on the device, so that `tokens` numbers come back and not `tokens * vocab`.
+    pub fn target_log_probs(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+    ) -> Result<Tensor<1>, ModelError> {
+        let tokens = hidden.dims()[0];
+        if targets.len() != tokens {
+            return Err(ModelError::InvalidArgument(format!(
+                "{} targets for {tokens} hidden states",
+                targets.len()
+            )));
+        }
+        let targets: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
+        let targets =
+            Tensor::<2, Int>::from_data(TensorData::new(targets, [tokens, 1]), self.device.burn());
+        let log_probs = activation::log_softmax(self.logits(hidden), 1);
+        Ok(log_probs.gather(1, targets).reshape([tokens]))
+    }
+
+    fn check_ids(&self, ids: &[u32], cache: &KvCache) -> Result<(), ModelError> {
+        if ids.is_empty() {
+            return Err(ModelError::InvalidArgument(
+                "a forward pass needs at least one token".to_owned(),
+            ));
+        }
+        if let Some(id) = ids
+            .iter()
+            .find(|&&id| id as usize >= self.config.vocab_size)
+        {
+            return Err(ModelError::InvalidArgument(format!(
+                "token id {id} is outside the vocabulary of {}",
+                self.config.vocab_size
+            )));
+        }
+        let end = cache.len() + ids.len();
+        if end > cache.capacity() {
+            return Err(ModelError::InvalidArgument(format!(
+                "{end} tokens do not fit the cache of {}",
+                cache.capacity()
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! The BERT family (arXiv 1810.04805) with mean pooling and L2 normalisation, as
+//! sentence-transformers models use it (arXiv 1908.10084).
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use serde::Deserialize;
+
+use crate::device::read_f32;
+use crate::loader::{LinearPart, WeightLoader};
+use crate::{ComputeDevice, Embedding, LayerNorm, Linear, LoadProgress, ModelError};
+
+/// Sizes of a BERT encoder, as in its `config.json`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct EncoderConfig {
+    pub model_type: String,
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    /// Most tokens of a text, special tokens included.
+    pub max_position_embeddings: usize,
+    #[serde(default = "default_type_vocab")]
+    pub type_vocab_size: usize,
+    #[serde(default = "default_eps")]
+    pub layer_norm_eps: f64,
+    #[serde(default = "default_activation")]
+    pub hidden_act: String,
+}
+
+fn default_type_vocab() -> usize {
+    2
+}
+
+fn default_eps() -> f64 {
+    1e-12
+}
+
+fn default_activation() -> String {
+    "gelu".to_owned()
+}
+
+impl EncoderConfig {
+    /// Parses and checks a `config.json`.
+    ///
+    /// # Errors
+    /// `unsupported-architecture` for another family or activation, `bad-config` otherwise.
+    pub fn from_json(json: &[u8]) -> Result<Self, ModelError> {
+        #[derive(Deserialize)]
+        struct Family {
+            model_type: Option<String>,
+        }
+        let unreadable =
+            |error: serde_json::Error| ModelError::BadConfig(format!("config.json: {error}"));
+        let family: Family = serde_json::from_slice(json).map_err(unreadable)?;
+        let family = family.model_type.unwrap_or_default();
+        let unsupported = |found: String| ModelError::UnsupportedArchitecture {
+            found,
+            supported: "bert",
+        };
+        if family != "bert" {
+            return Err(unsupported(family));
+        }
+        let config: Self = serde_json::from_slice(json).map_err(unreadable)?;
+        if config.hidden_act != "gelu" {
+            return Err(unsupported(format!(
+                "bert with activation {}",
+                config.hidden_act
+            )));
+        }
+        let sizes = [
+            ("vocab_size", config.vocab_size, 1 << 24),
+            ("hidden_size", config.hidden_size, 1 << 16),
+            ("intermediate_size", config.intermediate_size, 1 << 18),
+            ("num_hidden_layers", config.num_hidden_layers, 1 << 10),
+            ("num_attention_heads", config.num_attention_heads, 1 << 10),
+            (
+                "max_position_embeddings",
+                config.max_position_embeddings,
+                1 << 20,
+            ),
+            ("type_vocab_size", config.type_vocab_size, 1 << 10),
+        ];
+        for (what, value, limit) in sizes {
+            if value == 0 || value > limit {
+                return Err(ModelError::BadConfig(format!(
+                    "config.json: {what} is {value}, outside 1..={limit}"
+                )));
+            }
+        }
+        if !config
+            .hidden_size
+            .is_multiple_of(config.num_attention_heads)
+        {
+            return Err(ModelError::BadConfig(format!(
+                "config.json: hidden_size {} is no multiple of {} heads",
+                config.hidden_size, config.num_attention_heads
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Bytes of the weights in f32, the largest tensor and all, saturating.
+    fn dense_bytes(&self) -> (u64, u64) {
+        let (hidden, wide) = (self.hidden_size as u64, self.intermediate_size as u64);
+        let table = 4 * hidden * self.vocab_size as u64;
+        let positions = 4 * hidden * self.max_position_embeddings as u64;
+        let layer = 4 * (4 * hidden * hidden + 2 * hidden * wide);
+        let total = layer
+            .saturating_mul(self.num_hidden_layers as u64)
+            .saturating_add(table)
+            .saturating_add(positions);
+        (table.max(4 * hidden * wide.max(3 * hidden)), total)
+    }
+}
+
+/// A BERT encoder on one device.
+#[derive(Debug)]
+pub struct Encoder {
+    config: EncoderConfig,
+    device: ComputeDevice,
+    words: Embedding,
+    /// Position rows with the row of token type 0 added, `[max_position_embeddings, hidden]`.
+    positions: Tensor<2>,
+    embedding_norm: LayerNorm,
+    blocks: Vec<EncoderBlock>,
+    resident_bytes: u64,
+}
+
+#[derive(Debug)]
+struct EncoderBlock {
+    qkv: Linear,
+    output: Linear,
+    attention_norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+    feed_forward_norm: LayerNorm,
+}
+
+impl Encoder {
+    /// Loads all weights; tensor names with and without the `bert.` prefix are known.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`](crate::decoder::Decoder::load).
+    pub async fn load<S: ByteSource>(
+        checkpoint: &Checkpoint<S>,
+        config: EncoderConfig,
+        device: &ComputeDevice,
+        progress: LoadProgress<'_>,
+    ) -> Result<Self, ModelError> {
+        let (largest, total) = config.dense_bytes();
+        device.check_budget("weights in f32", largest, total)?;
+        let mut loader = WeightLoader::new(checkpoint, device, progress);
+        let prefix = if loader.has("bert.embeddings.word_embeddings.weight") {
+            "bert."
+        } else {
+            ""
+        };
+        let name = |rest: &str| format!("{prefix}embeddings.{rest}");
+        let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
+        let words = loader
+            .embedding(&name("word_embeddings.weight"), config.vocab_size, hidden)
+            .await?;
+        let positions = loader
+            .matrix(
+                &name("position_embeddings.weight"),
+                config.max_position_embeddings,
+                hidden,
+            )
+            .await?;
+        let types = loader
+            .matrix(
+                &name("token_type_embeddings.weight"),
+                config.type_vocab_size,
+                hidden,
+            )
+            .await?;
+        let embedding_norm = loader.layer_norm(&name("LayerNorm"), hidden, eps).await?;
+        let mut blocks = Vec::with_capacity(config.num_hidden_layers);
+        for layer in 0..config.num_hidden_layers {
+            let prefix = format!("{prefix}encoder.layer.{layer}");
+            blocks.push(EncoderBlock::load(&mut loader, &config, &prefix).await?);
+        }
+        let resident_bytes = words.resident_bytes()
+            + (config.max_position_embeddings * hidden) as u64 * 4
+            + blocks.iter().map(EncoderBlock::resident_bytes).sum::<u64>();
+        Ok(Self {
+            positions: positions + types.narrow(0, 0, 1),
+            config,
+            device: device.clone(),
+            words,
+            embedding_norm,
+            blocks,
+            resident_bytes,
+        })
+    }
+
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    pub fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> u64 {
+        self.resident_bytes / 4
+    }
+
+    /// Last hidden states of one text: ids with their special tokens -> `[tokens, hidden]`.
+    ///
+    /// # Errors
+    /// `invalid-argument` for no ids, too many, or one outside the vocabulary.
+    pub fn forward(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
+        let tokens = ids.len();
+        if tokens == 0 || tokens > self.config.max_position_embeddings {
+            return Err(ModelError::InvalidArgument(format!(
+                "{tokens} tokens, outside 1..={}",
+                self.config.max_position_embeddings
+            )));
+        }
+        if let Some(id) = ids
+            .iter()
+            .find(|&&id| id as usize >= self.config.vocab_size)
+        {
+            return Err(ModelError::InvalidArgument(format!(
+                "token id {id} is outside the vocabulary of {}",
+                self.config.vocab_size
+            )));
+        }
+        let indices: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        let indices =
+            Tensor::<1, Int>::from_data(TensorData::new(indices, [tokens]), self.device.burn());
+        let x = self.words.forward(indices) + self.positions.clone().narrow(0, 0, tokens);
+        let mut x = self.embedding_norm.forward(x);
+        for block in &self.blocks {
+            x = block.forward(x, self.config.num_attention_heads);
+        }
+        Ok(x)
+    }
+
+    /// The embedding of one text, mean over all its tokens and of length one: `[hidden]`.
+    pub async fn embed(&self, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
+        let pooled = self.forward(ids)?.mean_dim(0);
+        let mut vector = read_f32(pooled).await?;
+        let norm = vector
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        // As torch's normalize: a zero vector stays zero.
+        let scale = (1.0 / norm.max(1e-12)) as f32;
+        vector.iter_mut().for_each(|v| *v *= scale);
+        Ok(vector)
+    }
+}
+
+impl EncoderBlock {
+    async fn load<S: ByteSource>(
+        loader: &mut WeightLoader<'_, S>,
+        config: &EncoderConfig,
+        prefix: &str,
+    ) -> Result<Self, ModelError> {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let eps = config.layer_norm_eps;
+        let attention = |part: &str, kind: &str| format!("{prefix}.attention.self.{part}.{kind}");
+        let names: Vec<[String; 2]> = ["query", "key", "value"]
+            .iter()
+            .map(|part| [attention(part, "weight"), attention(part, "bias")])
+            .collect();
+        let parts: Vec<LinearPart<'_>> = names
+            .iter()
+            .map(|[weight, bias]| LinearPart {
+                weight,
+                bias: Some(bias),
+                rows: hidden,
+                interleaved_head_dim: None,
+            })
+            .collect();
+        let qkv = loader.fused_linear(&parts, hidden).await?;
+        let mut linear = async |part: &str, rows: usize, columns: usize| {
+            let weight = format!("{prefix}.{part}.weight");
+            let bias = format!("{prefix}.{part}.bias");
+            loader.linear(&weight, Some(&bias), rows, columns).await
+        };
+        let output = linear("attention.output.dense", hidden, hidden).await?;
+        let up = linear("intermediate.dense", wide, hidden).await?;
+        let down = linear("output.dense", hidden, wide).await?;
+        Ok(Self {
+            qkv,
+            output,
+            attention_norm: loader
+                .layer_norm(&format!("{prefix}.attention.output.LayerNorm"), hidden, eps)
+                .await?,
+            up,
+            down,
+            feed_forward_norm: loader
+                .layer_norm(&format!("{prefix}.output.LayerNorm"), hidden, eps)
+                .await?,
+        })
+    }
+
+    /// `[tokens, hidden] -> [tokens, hidden]`, every token sees every other.
+    fn forward(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
+        let [tokens, hidden] = x.dims();
+        let head_dim = hidden / heads;
+        let qkv = self
+            .qkv
+            .forward(x.clone())
+            .reshape([tokens, 3 * heads, head_dim])
+            .swap_dims(0, 1);
+        let queries = qkv.clone().narrow(0, 0, heads);
+        let keys = qkv.clone().narrow(0, heads, heads);
+        let values = qkv.narrow(0, 2 * heads, heads);
+        let scale = (head_dim as f64).sqrt().recip();
+        let scores = (queries * scale).matmul(keys.swap_dims(1, 2));
+        let mixed = activation::softmax(scores, 2)
+            .matmul(values)
+            .swap_dims(0, 1)
+            .reshape([tokens, hidden]);
+        let x = self.attention_norm.forward(x + self.output.forward(mixed));
+        let wide = activation::gelu(self.up.forward(x.clone()));
+        self.feed_forward_norm.forward(x + self.down.forward(wide))
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        self.qkv.resident_bytes()
+            + self.output.resident_bytes()
+            + self.up.resident_bytes()
+            + self.down.resident_bytes()
+    }
+}

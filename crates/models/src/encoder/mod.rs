@@ -1,0 +1,5 @@
+//! Bidirectional encoders that turn a text into one vector.
+
+pub mod bert;
+
+pub use bert::{Encoder, EncoderConfig};

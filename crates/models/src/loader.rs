@@ -1,0 +1,230 @@
+//! Tensors of a checkpoint, dequantised onto the device one at a time.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::{Tensor, TensorData};
+use lexigraft_checkpoint::{ByteSource, Checkpoint, TensorInfo};
+
+use crate::{ComputeDevice, Embedding, LayerNorm, Linear, ModelError, RmsNorm};
+
+/// Called with (bytes of weights read so far, bytes to read in all); `Break` aborts the load.
+pub type LoadProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// Reads named tensors with the shapes that a configuration promises.
+pub struct WeightLoader<'a, S> {
+    checkpoint: &'a Checkpoint<S>,
+    device: &'a ComputeDevice,
+    progress: LoadProgress<'a>,
+    read: u64,
+    total: u64,
+}
+
+impl<'a, S: ByteSource> WeightLoader<'a, S> {
+    pub fn new(
+        checkpoint: &'a Checkpoint<S>,
+        device: &'a ComputeDevice,
+        progress: LoadProgress<'a>,
+    ) -> Self {
+        let total = checkpoint
+            .tensors()
+            .map(|tensor| tensor.range.end - tensor.range.start)
+            .sum();
+        Self {
+            checkpoint,
+            device,
+            progress,
+            read: 0,
+            total,
+        }
+    }
+
+    pub fn device(&self) -> &'a ComputeDevice {
+        self.device
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.checkpoint.get(name).is_some()
+    }
+
+    /// A vector `[len]`.
+    pub async fn vector(&mut self, name: &str, len: usize) -> Result<Tensor<1>, ModelError> {
+        let values = self.values(name, &[len]).await?;
+        Ok(Tensor::from_data(
+            TensorData::new(values, [len]),
+            self.device.burn(),
+        ))
+    }
+
+    /// A matrix `[rows, columns]` that is not projected with.
+    pub async fn matrix(
+        &mut self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Tensor<2>, ModelError> {
+        let values = self.values(name, &[rows, columns]).await?;
+        Ok(Tensor::from_data(
+            TensorData::new(values, [rows, columns]),
+            self.device.burn(),
+        ))
+    }
+
+    /// A vector `[len]`, on the host.
+    pub async fn host_vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, ModelError> {
+        self.values(name, &[len]).await
+    }
+
+    pub async fn rms_norm(
+        &mut self,
+        name: &str,
+        hidden: usize,
+        eps: f64,
+    ) -> Result<RmsNorm, ModelError> {
+        Ok(RmsNorm::new(self.vector(name, hidden).await?, eps))
+    }
+
+    /// `{prefix}.weight` and `{prefix}.bias`.
+    pub async fn layer_norm(
+        &mut self,
+        prefix: &str,
+        hidden: usize,
+        eps: f64,
+    ) -> Result<LayerNorm, ModelError> {
+        let weight = self.vector(&format!("{prefix}.weight"), hidden).await?;
+        let bias = self.vector(&format!("{prefix}.bias"), hidden).await?;
+        Ok(LayerNorm::new(weight, bias, eps))
+    }
+
+    /// An embedding `[rows, hidden]`.
+    pub async fn embedding(
+        &mut self,
+        name: &str,
+        rows: usize,
+        hidden: usize,
+    ) -> Result<Embedding, ModelError> {
+        Ok(Embedding::dense(self.matrix(name, rows, hidden).await?))
+    }
+
+    /// One projection from several stored ones, their rows one below the other.
+    ///
+    /// A single product over the query, key and value rows is one pass over the activations and
+    /// one dispatch instead of three.
+    pub async fn fused_linear(
+        &mut self,
+        parts: &[LinearPart<'_>],
+        in_features: usize,
+    ) -> Result<Linear, ModelError> {
+        let rows: usize = parts.iter().map(|part| part.rows).sum();
+        let mut weight = Vec::new();
+        let mut bias = Vec::new();
+        for part in parts {
+            let mut values = self.values(part.weight, &[part.rows, in_features]).await?;
+            if let Some(head_dim) = part.interleaved_head_dim {
+                values = deinterleave_rows(&values, in_features, head_dim);
+            }
+            if weight.is_empty() {
+                weight = values;
+                weight.reserve_exact(rows * in_features - weight.len());
+            } else {
+                weight.append(&mut values);
+            }
+            if let Some(name) = part.bias {
+                let mut values = self.values(name, &[part.rows]).await?;
+                if let Some(head_dim) = part.interleaved_head_dim {
+                    values = deinterleave_rows(&values, 1, head_dim);
+                }
+                bias.append(&mut values);
+            }
+        }
+        let device = self.device.burn();
+        let bias =
+            (bias.len() == rows).then(|| Tensor::from_data(TensorData::new(bias, [rows]), device));
+        Ok(Linear::dense(
+            Tensor::from_data(TensorData::new(weight, [rows, in_features]), device),
+            bias,
+        ))
+    }
+
+    pub async fn linear(
+        &mut self,
+        weight: &str,
+        bias: Option<&str>,
+        out_features: usize,
+        in_features: usize,
+    ) -> Result<Linear, ModelError> {
+        let part = LinearPart {
+            weight,
+            bias,
+            rows: out_features,
+            interleaved_head_dim: None,
+        };
+        self.fused_linear(&[part], in_features).await
+    }
+
+    async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let info = self.checkpoint.tensor(name)?;
+        expect_shape(info, shape)?;
+        let (read, total) = (&mut self.read, self.total);
+        let progress = &mut self.progress;
+        let values = self
+            .checkpoint
+            .read_f32(info, |bytes| {
+                *read += bytes;
+                progress((*read).min(total), total)
+            })
+            .await?;
+        Ok(values)
+    }
+}
+
+/// One of the stored projections that a [`Linear`] is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct LinearPart<'a> {
+    pub weight: &'a str,
+    pub bias: Option<&'a str>,
+    pub rows: usize,
+    /// The rows of each head are stored as rotary pairs side by side (GGUF's `llama`), and are
+    /// put back to halves, so that there is one rotation for all families.
+    pub interleaved_head_dim: Option<usize>,
+}
+
+fn expect_shape(info: &TensorInfo, shape: &[usize]) -> Result<(), ModelError> {
+    if info.shape == shape {
+        Ok(())
+    } else {
+        Err(ModelError::ShapeMismatch {
+            name: info.name.clone(),
+            found: info.shape.clone(),
+            expected: shape.to_vec(),
+        })
+    }
+}
+
+/// Within each head, row `2i` goes to `i` and row `2i + 1` to `i + head_dim / 2`.
+fn deinterleave_rows(values: &[f32], columns: usize, head_dim: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    for head in values.chunks_exact(head_dim * columns) {
+        for parity in 0..2 {
+            for row in head.chunks_exact(columns).skip(parity).step_by(2) {
+                out.extend_from_slice(row);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::deinterleave_rows;
+
+    #[test]
+    fn rotary_pairs_become_halves_within_each_head() {
+        // Two heads of four rows, two columns: the row number is the value.
+        let values: Vec<f32> = (0..8).flat_map(|row| [row as f32, row as f32]).collect();
+        let rows: Vec<f32> = deinterleave_rows(&values, 2, 4)
+            .chunks_exact(2)
+            .map(|row| row[0])
+            .collect();
+        assert_eq!(rows, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+    }
+}

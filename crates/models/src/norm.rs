@@ -1,0 +1,46 @@
+use burn::tensor::Tensor;
+
+/// Root-mean-square normalisation (arXiv 1910.07467): `x / sqrt(mean(x²) + eps) * weight`.
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    weight: Tensor<1>,
+    eps: f64,
+}
+
+impl RmsNorm {
+    /// `weight` is `[hidden]`.
+    pub fn new(weight: Tensor<1>, eps: f64) -> Self {
+        Self { weight, eps }
+    }
+
+    /// `[tokens, hidden] -> [tokens, hidden]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mean_square = x.clone().square().mean_dim(1);
+        let scale = (mean_square + self.eps).sqrt().recip();
+        x * scale * self.weight.clone().unsqueeze()
+    }
+}
+
+/// Layer normalisation (arXiv 1607.06450) over the last dimension, biased variance.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// `weight` and `bias` are `[hidden]`.
+    pub fn new(weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Self {
+        Self { weight, bias, eps }
+    }
+
+    /// `[tokens, hidden] -> [tokens, hidden]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let mean = x.clone().mean_dim(1);
+        let centred = x - mean;
+        let variance = centred.clone().square().mean_dim(1);
+        let scale = (variance + self.eps).sqrt().recip();
+        centred * scale * self.weight.clone().unsqueeze() + self.bias.clone().unsqueeze()
+    }
+}
