@@ -245,11 +245,13 @@ fn table(entries: Entries, added: &[Added], spelling: Spelling) -> Result<Vocabu
             .map(|(token, id)| (id, Kind::Text, token)),
     );
     all.sort_by_key(|(id, ..)| *id);
-    if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(TextError::tokenizer(format!(
-            "tokenizer.json: '{}' and '{}' share the id {}",
-            pair[0].2, pair[1].2, pair[0].0
-        )));
+    for (one, other) in all.iter().zip(all.iter().skip(1)) {
+        if one.0 == other.0 {
+            return Err(TextError::tokenizer(format!(
+                "tokenizer.json: '{}' and '{}' share the id {}",
+                one.2, other.2, one.0
+            )));
+        }
     }
     let mut beside = Vec::new();
     for token in added {
