@@ -18,7 +18,7 @@ const cases = [
   ["old-gguf", "unsupported-format"],
   ["absurd-gguf", "bad-checkpoint"],
   ["unknown-architecture", "unsupported-architecture"],
-  ["safetensors", "tokenizer-missing"],
+  ["safetensors", "bad-config"],
 ];
 let page;
 
@@ -38,6 +38,13 @@ for (const [fault, code] of cases) {
     assert.ok(failed.message.length > 10, failed.message);
   });
 }
+
+test("a model without a tokenizer gives tokenizer-missing", async () => {
+  const failed = await page.call("loadFailure", "/fault/safetensors/model.safetensors", {
+    config: "/fault/config/config.json",
+  });
+  assert.equal(failed?.code, "tokenizer-missing", failed?.message);
+});
 
 test("a server that is not there gives network", async () => {
   // Port 9 is the discard service: nothing listens there.

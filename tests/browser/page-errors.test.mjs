@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openApp } from "../support/app.mjs";
+import { tinyConfig, tinySafetensors } from "../support/faults.mjs";
 import { reference } from "../support/paths.mjs";
 
 const addresses = [
@@ -14,12 +15,13 @@ const addresses = [
   ["empty", "bad-checkpoint"],
   ["wrong-magic", "unsupported-format"],
   ["unknown-architecture", "unsupported-architecture"],
-  ["safetensors", "tokenizer-missing"],
+  ["safetensors", "bad-config"],
 ];
-const pickedFiles = [
-  ["empty.gguf", Buffer.alloc(0), "bad-checkpoint"],
-  ["notes.gguf", Buffer.from("these are my notes, not a model"), "unsupported-format"],
-  ["cut.gguf", Buffer.concat([Buffer.from("GGUF"), Buffer.from([3, 0, 0, 0])]), "bad-checkpoint"],
+const picks = [
+  [{ "empty.gguf": Buffer.alloc(0) }, "bad-checkpoint"],
+  [{ "notes.gguf": Buffer.from("these are my notes, not a model") }, "unsupported-format"],
+  [{ "cut.gguf": Buffer.from("GGUF\u0003\0\0\0") }, "bad-checkpoint"],
+  [{ "model.safetensors": tinySafetensors, "config.json": Buffer.from(tinyConfig) }, "tokenizer-missing"],
 ];
 let app;
 
@@ -30,26 +32,28 @@ after(async () => {
   await app?.close();
 });
 
+/** The error is shown, and the page can be used on. */
+async function refused(code) {
+  const error = await app.error();
+  assert.equal(error.code, code, error.message);
+  assert.ok(error.message.length > 10, error.message);
+  await app.enabled("load");
+  await app.get("error-dismiss").click();
+  await app.get("error").waitFor({ state: "detached" });
+}
+
 for (const [fault, code] of addresses) {
   test(`an address that is ${fault} gives ${code}`, async () => {
     await app.loadFrom(`/fault/${fault}/model.gguf`);
-    const error = await app.error();
-    assert.equal(error.code, code, error.message);
-    assert.ok(error.message.length > 10, error.message);
-    await app.enabled("load");
-    await app.get("error-dismiss").click();
-    await app.get("error").waitFor({ state: "detached" });
+    await refused(code);
   });
 }
 
-for (const [name, buffer, code] of pickedFiles) {
-  test(`a picked file ${name} gives ${code}`, async () => {
-    await app.get("file-input").setInputFiles({ name, mimeType: "application/octet-stream", buffer });
-    const error = await app.error();
-    assert.equal(error.code, code, error.message);
-    await app.enabled("load");
-    await app.get("error-dismiss").click();
-    await app.get("error").waitFor({ state: "detached" });
+for (const [files, code] of picks) {
+  test(`picking ${Object.keys(files).join(" and ")} gives ${code}`, async () => {
+    const picked = Object.entries(files).map(([name, buffer]) => ({ name, mimeType: "", buffer }));
+    await app.get("file-input").setInputFiles(picked);
+    await refused(code);
   });
 }
 

@@ -77,7 +77,7 @@ test("chat answers through the model's template", async () => {
   const question = /<\|im_start\|>user\n(.*?)<\|im_end\|>/s.exec(chat.prompt)[1];
   await app.get("chat-input").fill(question);
   await app.get("send").click();
-  await app.ended().catch(() => undefined);
+  assert.equal(await app.endReason(), "max-tokens");
   const reply = await app.get("reply").last().textContent();
   assert.ok(reply.length > 20 && chat.greedy_text.startsWith(reply), reply);
   await app.get("mode-prompt").check({ force: true });

@@ -93,11 +93,14 @@ class App {
   }
 
   async ended() {
+    const reason = await this.endReason();
+    return { text: await this.get("output").textContent(), reason };
+  }
+
+  /** Waits for the end of the run, in either mode; gives why it ended. */
+  async endReason() {
     await this.get("stats").locator("xpath=self::*[@data-reason]").waitFor({ timeout: WRITE_MS });
-    return {
-      text: await this.get("output").textContent(),
-      reason: await this.get("stats").getAttribute("data-reason"),
-    };
+    return this.get("stats").getAttribute("data-reason");
   }
 
   async close() {

@@ -6,6 +6,31 @@ import { folders, models } from "./paths.mjs";
 const MIB = 1024 * 1024;
 const modelPath = join(folders.models, models.smollm2);
 
+/** A well-formed file that holds one tensor; the format carries no configuration and no tokenizer. */
+export const tinySafetensors = (() => {
+  const tensors = { "model.embed_tokens.weight": { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] } };
+  const header = Buffer.from(JSON.stringify(tensors));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, header, Buffer.alloc(16)]);
+})();
+
+/** A usable configuration for it. */
+export const tinyConfig = JSON.stringify({
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  vocab_size: 2,
+  hidden_size: 2,
+  intermediate_size: 4,
+  num_hidden_layers: 1,
+  num_attention_heads: 1,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10_000,
+  tie_word_embeddings: true,
+});
+
 /** Ways for a model's address to go wrong, each under /fault/NAME/…. */
 export const faults = {
   missing: (response) => plain(response, 404),
@@ -51,7 +76,8 @@ export const faults = {
   "old-gguf": (response) => whole(response, ggufHeader(1, 0n, 0n)),
   "absurd-gguf": (response) => whole(response, ggufHeader(3, 2n ** 60n, 2n ** 60n)),
   "unknown-architecture": (response) => whole(response, ggufArchitecture("mamba")),
-  safetensors: (response) => whole(response, safetensors()),
+  safetensors: (response) => whole(response, tinySafetensors),
+  config: (response) => whole(response, tinyConfig),
 };
 
 function plain(response, status) {
@@ -111,14 +137,4 @@ function ggufArchitecture(name) {
   const stringKind = Buffer.from([8, 0, 0, 0]);
   const entry = [text("general.architecture"), stringKind, text(name)];
   return Buffer.concat([ggufHeader(3, 0n, 1n).subarray(0, 24), ...entry, Buffer.alloc(64)]);
-}
-
-/** A well-formed file that holds one tensor: no tokenizer comes with the format. */
-function safetensors() {
-  const header = JSON.stringify({
-    "model.embed_tokens.weight": { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] },
-  });
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  return Buffer.concat([length, Buffer.from(header), Buffer.alloc(16)]);
 }
