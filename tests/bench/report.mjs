@@ -4,9 +4,7 @@ export function report({ date, machine, model, prompt, rounds, tokens, sizes, lo
   const decode = speed.contestants.map(({ measured }) => summary(measured.map((m) => m.tokensPerSecond)));
   const rows = speed.contestants.map(({ name, setup, measured }, index) => [
     name,
-    setup.device
-      ? `${setup.device.adapter}${setup.device.kind === "cpu" ? ", 1 thread" : ""}`
-      : threads(setup),
+    setup.device?.adapter ?? threads(setup),
     spread(decode[index], 2),
     spread(summary(measured.map((m) => m.firstTokenMs / 1000)), 2),
     String(measured[0].promptTokens ?? "–"),
