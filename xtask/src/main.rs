@@ -4,6 +4,7 @@
 mod bench;
 mod browser;
 mod build;
+mod cli;
 mod debian;
 mod demo;
 mod http;
@@ -47,6 +48,9 @@ enum Command {
     Test(test::Args),
     /// Measure Lexigraft beside its peer in the same browser
     Bench(bench::Args),
+    /// Run the command line `lexigraft`; `cargo lexigraft …` is short for it
+    #[command(disable_help_flag = true)]
+    Cli(cli::Args),
     /// Make the npm package's tarball, optimised, and tell its sizes
     Pack(pack::Args),
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Cli(args) => cli::run(&args),
         Command::Pack(args) => pack::run(&args),
     };
     match result {

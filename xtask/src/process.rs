@@ -70,6 +70,23 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command that shows all there is to see itself, its failure included, and ends with its
+/// exit code.
+pub fn hand_over(command: &mut Command) -> Result<()> {
+    // It runs where the user is, whose paths it is given.
+    if let Ok(here) = env::current_dir() {
+        command.current_dir(here);
+    }
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => std::process::exit(code),
+        None => bail!("{} was stopped ({status})", name(command)),
+    }
+}
+
 /// Runs a command quietly; its output is part of the error when it fails.
 pub fn run_quiet(command: &mut Command) -> Result<()> {
     let output = command

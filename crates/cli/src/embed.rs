@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::ops::ControlFlow;
 
 use lexigraft_checkpoint::{Checkpoint, FileSource};
@@ -35,11 +36,12 @@ pub async fn run(args: &EmbedArgs) -> Result<(), CliError> {
     .await;
     bar.finish_and_clear();
     let embedding = encoder?.embed(&args.text).await?;
+    let mut stdout = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&Output { embedding })?);
+        writeln!(stdout, "{}", serde_json::to_string(&Output { embedding })?)?;
     } else {
         for value in embedding {
-            println!("{value}");
+            writeln!(stdout, "{value}")?;
         }
     }
     Ok(())

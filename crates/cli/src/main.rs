@@ -8,11 +8,13 @@ mod load;
 mod score;
 mod tokenize;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Cli, Command};
+use error::CliError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough, as `| head` does.
+        Err(CliError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lexigraft: {} [{}]", error, error.code());
             ExitCode::FAILURE

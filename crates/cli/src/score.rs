@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use serde::Serialize;
 
 use crate::args::ScoreArgs;
@@ -26,13 +28,15 @@ pub async fn run(args: &ScoreArgs) -> Result<(), CliError> {
         bytes: score.bytes,
         token_nll: score.token_nll,
     };
+    let mut stdout = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&output)?);
+        writeln!(stdout, "{}", serde_json::to_string(&output)?)?;
     } else {
-        println!(
+        writeln!(
+            stdout,
             "{:.4} bits per byte over {} bytes in {} tokens",
             output.bits_per_byte, output.bytes, output.tokens
-        );
+        )?;
     }
     Ok(())
 }

@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use lexigraft_checkpoint::{Checkpoint, FileSource};
 use lexigraft_decode::tokenizer_of;
 use lexigraft_text::Tokenizer;
@@ -31,12 +33,13 @@ pub async fn run(args: &TokenizeArgs) -> Result<(), CliError> {
         }
     };
     let ids = tokenizer.encode(&args.text, !args.no_special)?;
+    let mut stdout = std::io::stdout().lock();
     if args.json {
-        println!("{}", serde_json::to_string(&Output { ids })?);
+        writeln!(stdout, "{}", serde_json::to_string(&Output { ids })?)?;
     } else {
         for id in ids {
             let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-            println!("{id}\t{:?}", String::from_utf8_lossy(bytes));
+            writeln!(stdout, "{id}\t{:?}", String::from_utf8_lossy(bytes))?;
         }
     }
     Ok(())

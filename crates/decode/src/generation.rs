@@ -166,7 +166,8 @@ impl Generation {
             None => (model.decoder().new_cache(capacity)?, 0),
         };
         Ok(Self {
-            stream: model.tokenizer().stream_decoder(true),
+            // The text goes on from the prompt: its first space is not the beginning of a text.
+            stream: model.tokenizer().stream_decoder(true).continuing(),
             stop: StopStrings::new(options.stop.iter().cloned()),
             stop_ids: model.tokenizer().stop_ids(),
             prompt_len: prompt_ids.len(),

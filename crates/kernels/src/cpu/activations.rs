@@ -1,0 +1,257 @@
+//! Activations quantised to bytes, in the order that kernels read them.
+
+use super::isa::Isa;
+use super::{Instructions, reserve};
+use crate::KernelError;
+
+/// Elements of a block of activations.
+pub(crate) const BLOCK: usize = 32;
+/// Tokens that share one unpacking of the weights.
+pub(crate) const TOKEN_TILE: usize = 4;
+
+/// A block's activations, arranged for the dot products of an instruction set.
+pub(crate) type Words = [u32; 16];
+
+/// Which weights the activations will be multiplied with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nibbles, eight at a time.
+    Nibbles,
+    /// Bytes in 0..=127.
+    Bytes,
+    /// Any signed bytes.
+    Signed,
+}
+
+/// 32 activations of a token: `x[i] ≈ scale * quant[i]`.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub(crate) struct ActivationBlock {
+    /// The quants, by [`Isa::arrange`].
+    pub words: Words,
+    /// `max |x| / 127`.
+    pub scale: f32,
+    /// `scale * Σ quant`: what a minimum is multiplied with.
+    pub sum: f32,
+    /// `Σ quant` of elements 0..16 and 16..32: what a zero point is multiplied with.
+    pub halves: [i32; 2],
+}
+
+impl ActivationBlock {
+    const ZERO: Self = Self {
+        words: [0; 16],
+        scale: 0.0,
+        sum: 0.0,
+        halves: [0; 2],
+    };
+
+    /// `Σ quant`.
+    #[inline(always)]
+    pub fn total(&self) -> i32 {
+        self.halves[0] + self.halves[1]
+    }
+
+    /// Quantises a block to `round(x * 127 / max |x|)`, ties to even.
+    ///
+    /// A block whose magnitudes all lie below 4e-37 becomes zero, since the
+    /// reciprocal would overflow. One that holds an infinity or NaN gets the
+    /// scale NaN, so that it shows in the result.
+    #[inline(always)]
+    fn quantise<I: Isa>(isa: I, form: Form, x: &[f32; BLOCK]) -> Self {
+        const TINY: f32 = 4e-37;
+        /// Added to a small float, it leaves the rounded integer in the low bits.
+        const MAGIC: f32 = 12_582_912.0;
+        let mut largest = 0u32;
+        for x in x {
+            // The order of magnitudes is that of their bits; NaN is above all.
+            largest = largest.max(x.to_bits() & 0x7fff_ffff);
+        }
+        let largest = f32::from_bits(largest);
+        let (scale, inverse) = if !largest.is_finite() {
+            (f32::NAN, 0.0)
+        } else if largest < TINY {
+            (0.0, 0.0)
+        } else {
+            (largest / 127.0, 127.0 / largest)
+        };
+        let mut quants = [0i8; BLOCK];
+        for (quant, x) in quants.iter_mut().zip(x) {
+            let rounded = (x * inverse + MAGIC).to_bits() as i32;
+            *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i8;
+        }
+        let mut halves = [0i32; 2];
+        for (half, quants) in halves.iter_mut().zip(quants.as_chunks::<16>().0) {
+            *half = quants.iter().map(|&q| i32::from(q)).sum();
+        }
+        Self {
+            words: isa.arrange(form, &quants),
+            scale,
+            sum: scale * (halves[0] + halves[1]) as f32,
+            halves,
+        }
+    }
+}
+
+/// Four consecutive quants a word.
+#[inline(always)]
+pub(crate) fn byte_words(quants: &[i8; BLOCK]) -> Words {
+    let mut words = [0; 16];
+    for (word, quad) in words.iter_mut().zip(quants.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(quad.map(|q| q as u8));
+    }
+    words
+}
+
+/// As [`byte_words`], the positive quants in words 0..8 and the negative ones
+/// negated in words 8..16: both are in 0..=127, whatever they multiply.
+#[allow(dead_code, reason = "not every instruction set needs it")]
+#[inline(always)]
+pub(crate) fn split_words(quants: &[i8; BLOCK]) -> Words {
+    let mut words = byte_words(&quants.map(|q| q.max(0)));
+    let negative = byte_words(&quants.map(|q| q.min(0).wrapping_neg()));
+    words[8..].copy_from_slice(&negative[..8]);
+    words
+}
+
+/// Two 16-bit numbers a word: of each eight quants the pairs (0, 2), (1, 3),
+/// (4, 6) and (5, 7), each pair multiplied with its factor.
+#[allow(dead_code, reason = "not every instruction set needs it")]
+#[inline(always)]
+pub(crate) fn pair_words(quants: &[i8; BLOCK], factors: [i16; 4]) -> Words {
+    let mut words = [0; 16];
+    let groups = words.as_chunks_mut::<4>().0.iter_mut();
+    for (words, q) in groups.zip(quants.as_chunks::<8>().0) {
+        let pairs = [(q[0], q[2]), (q[1], q[3]), (q[4], q[6]), (q[5], q[7])];
+        for ((word, (a, b)), factor) in words.iter_mut().zip(pairs).zip(factors) {
+            let [a, b] = [a, b].map(|q| u32::from((i16::from(q) * factor) as u16));
+            *word = a | b << 16;
+        }
+    }
+    words
+}
+
+/// Memory for quantised activations, used again by every product.
+///
+/// One serves any number of matrices, one product at a time. It grows to what
+/// the largest product needs and allocates nothing after.
+#[derive(Debug)]
+pub struct Scratch {
+    pub(crate) instructions: Instructions,
+    pub(crate) blocks: Vec<ActivationBlock>,
+    pub(crate) floats: Vec<[f32; 4]>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scratch {
+    /// Empty, for the fastest instructions of this machine.
+    pub fn new() -> Self {
+        Self::with(Instructions::best())
+    }
+
+    /// Empty, for products with these instructions.
+    pub fn with(instructions: Instructions) -> Self {
+        Self {
+            instructions,
+            blocks: Vec::new(),
+            floats: Vec::new(),
+        }
+    }
+
+    /// The instructions that products with this scratch use.
+    pub fn instructions(&self) -> Instructions {
+        self.instructions
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.blocks.capacity() * size_of::<ActivationBlock>() + self.floats.capacity() * 16
+    }
+
+    /// Makes room for `tokens` rows of `cols` activations.
+    pub(crate) fn grow(
+        &mut self,
+        quantised: bool,
+        tokens: usize,
+        cols: usize,
+    ) -> Result<(), KernelError> {
+        const WHAT: &str = "activations";
+        if quantised {
+            let len = (cols / BLOCK).saturating_mul(tokens);
+            reserve(&mut self.blocks, len, ActivationBlock::ZERO, WHAT)
+        } else {
+            let len = cols.div_ceil(4).saturating_mul(tokens);
+            reserve(&mut self.floats, len, [0.0; 4], WHAT)
+        }
+    }
+}
+
+impl std::fmt::Debug for ActivationBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ActivationBlock").finish_non_exhaustive()
+    }
+}
+
+/// Quantises `x`, `[tokens, cols]`, into `out`: for each tile of tokens, for
+/// each `group` blocks of a row, for each token of the tile, these blocks.
+/// The tokens that do not fill a tile follow as tiles of one.
+#[inline(always)]
+pub(crate) fn quantise<I: Isa>(
+    isa: I,
+    form: Form,
+    x: &[f32],
+    cols: usize,
+    group: usize,
+    out: &mut [ActivationBlock],
+) {
+    tiled(x, cols, group * BLOCK, |unit, tokens, token, values| {
+        let first = (unit * tokens + token) * group;
+        let out = out.get_mut(first..).unwrap_or_default();
+        for (out, values) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+            *out = ActivationBlock::quantise(isa, form, values);
+        }
+    });
+}
+
+/// Copies `x`, `[tokens, cols]`, into `out` in the order of [`quantise`],
+/// four elements a unit; the last unit of a row is filled up with zeros.
+#[inline(always)]
+pub(crate) fn interleave(x: &[f32], cols: usize, out: &mut [[f32; 4]]) {
+    tiled(x, cols, 4, |unit, tokens, token, values| {
+        if let Some(out) = out.get_mut(unit * tokens + token) {
+            *out = [0.0; 4];
+            for (out, value) in out.iter_mut().zip(values) {
+                *out = *value;
+            }
+        }
+    });
+}
+
+/// Calls `put(unit, tokens of the tile, token within the tile, values)` for
+/// each piece of `len` elements, where `unit` counts pieces, `tokens` of them
+/// as one, over the whole of `x` in units of the tile's tokens.
+#[inline(always)]
+fn tiled(x: &[f32], cols: usize, len: usize, mut put: impl FnMut(usize, usize, usize, &[f32])) {
+    let units = cols.div_ceil(len);
+    let tiles = x.chunks_exact(cols * TOKEN_TILE);
+    let singles = tiles.remainder();
+    let mut done = 0;
+    for tile in tiles {
+        for (token, row) in tile.chunks_exact(cols).enumerate() {
+            for (unit, values) in row.chunks(len).enumerate() {
+                put(done / TOKEN_TILE + unit, TOKEN_TILE, token, values);
+            }
+        }
+        done += units * TOKEN_TILE;
+    }
+    for row in singles.chunks_exact(cols) {
+        for (unit, values) in row.chunks(len).enumerate() {
+            put(done + unit, 1, 0, values);
+        }
+        done += units;
+    }
+}

@@ -1,0 +1,65 @@
+//! Matrices packed for the SIMD units of a processor.
+//!
+//! ```text
+//! blocks of a checkpoint ─► Builder ─► PackedMatrix: tiles of 8 rows
+//!                                          │
+//! x [tokens, cols] ─► int8 blocks of 32 ───┴─► integer dot products ─► out [tokens, rows]
+//! ```
+//!
+//! # Layout
+//!
+//! A tile holds one block (256 elements for the K types, four for the plain
+//! floats) of eight consecutive rows: first the eight scales, then the
+//! minima, then the quants, four consecutive elements of a row beside four of
+//! the next. A vector of 16 or 32 bytes so holds 4 or 8 rows, its sums need
+//! no reduction, and an activation is broadcast. Nothing is rounded:
+//! [`PackedMatrix::rows_into`] gives the checkpoint's numbers back, and a
+//! packed matrix takes the bytes of its blocks (2.8 % more for Q4_K, 2.3 %
+//! for Q5_K, whose 6-bit scales become bytes), plus the rows that fill up the
+//! last tile.
+//!
+//! # Error
+//!
+//! Weights of quantised types meet activations rounded to int8: with
+//! `s_b = max |x| / 127` over block `b` of 32 activations,
+//!
+//! ```text
+//! |out - Σ w x| <= Σ_b s_b / 2 * Σ_{i in b} |w_i|  + rounding of f32 sums
+//! ```
+//!
+//! The plain floats meet `f32` activations. Every [`Instructions`] gives the
+//! same bits.
+
+mod activations;
+mod builder;
+mod formats;
+mod isa;
+mod matrix;
+mod store;
+
+pub use activations::Scratch;
+pub use builder::{Builder, Part, RowOrder};
+pub use isa::Instructions;
+pub use matrix::PackedMatrix;
+
+use crate::KernelError;
+
+/// Makes `items` at least `len` long. What fails is the allocation, with an
+/// error instead of the process.
+fn reserve<T: Clone>(
+    items: &mut Vec<T>,
+    len: usize,
+    filler: T,
+    what: &'static str,
+) -> Result<(), KernelError> {
+    if items.len() < len {
+        items
+            .try_reserve_exact(len - items.len())
+            .map_err(|_| KernelError::OutOfMemory {
+                what,
+                bytes: len.saturating_mul(size_of::<T>()),
+            })?;
+        items.resize(len, filler);
+    }
+    Ok(())
+}
