@@ -35,9 +35,6 @@ pub(crate) type RowFloats = [f32; TILE_ROWS];
 pub(crate) trait Isa: Copy {
     /// Rows of a vector: 4 or 8.
     const LANES: usize;
-    /// Vectors that one token keeps busy; the more, the fewer times an
-    /// activation is broadcast, until registers run out.
-    const PARTS: usize = TILE_ROWS / Self::LANES;
     /// Four bytes a row.
     type Bytes: Copy;
     /// [`Bytes`](Isa::Bytes) in the form that the dot product multiplies.

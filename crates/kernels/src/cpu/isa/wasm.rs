@@ -173,10 +173,7 @@ impl Isa for Wasm {
     #[inline(always)]
     fn widen(self, bytes: v128) -> [v128; 2] {
         // Even and odd bytes, each 256 times itself as a 16-bit number.
-        [
-            i16x8_shl(bytes, 8),
-            v128_and(bytes, u16x8_splat(0xff00)),
-        ]
+        [i16x8_shl(bytes, 8), v128_and(bytes, u16x8_splat(0xff00))]
     }
 
     #[inline(always)]

@@ -239,17 +239,13 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     #[inline(always)]
     fn unsigned(self, bytes: &RowSmall, _: usize) -> __m256 {
         // SAFETY: 8 readable bytes, and the value proves that the machine has AVX2.
-        unsafe {
-            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().cast())))
-        }
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().cast()))) }
     }
 
     #[inline(always)]
     fn signed(self, bytes: &RowSmall, _: usize) -> __m256 {
         // SAFETY: 8 readable bytes, and the value proves that the machine has AVX2.
-        unsafe {
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(bytes.as_ptr().cast())))
-        }
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(bytes.as_ptr().cast()))) }
     }
 
     #[inline(always)]

@@ -1,0 +1,272 @@
+//! The tiles of one storage type, and the loop over them.
+
+use super::activations::{ActivationBlock, Scratch, TOKEN_TILE, interleave, quantise};
+use super::formats::{self, Format, Input};
+use super::isa::{Isa, Job, RowFloats, TILE_ROWS};
+use super::reserve;
+use crate::KernelError;
+use lexigraft_checkpoint::DType;
+
+/// Consecutive rows of a matrix that share a storage type.
+pub(crate) trait Store: Send + Sync {
+    fn dtype(&self) -> DType;
+    fn rows(&self) -> usize;
+    fn bytes(&self) -> usize;
+    fn input(&self) -> Input;
+
+    /// Puts block `index` of a row. False when its scale is not finite.
+    fn put(&mut self, row: usize, index: usize, block: &[u8]) -> bool;
+
+    /// Writes a row's blocks from `first` on as the checkpoint stored them.
+    fn get(&self, row: usize, first: usize, blocks: &mut [u8]);
+
+    /// Multiplies the activations in the scratch.
+    ///
+    /// `out` is `[tokens, width]`, of which columns `first..first + rows` are written.
+    fn product(
+        &self,
+        scratch: &Scratch,
+        tokens: usize,
+        out: &mut [f32],
+        width: usize,
+        first: usize,
+    );
+}
+
+/// A zeroed store of `rows` rows of `cols` elements.
+pub(crate) fn store(dtype: DType, rows: usize, cols: usize) -> Result<Box<dyn Store>, KernelError> {
+    Ok(match dtype {
+        DType::F32 => Box::new(Tiles::<formats::F32>::new(rows, cols)?),
+        DType::F16 => Box::new(Tiles::<formats::F16>::new(rows, cols)?),
+        DType::BF16 => Box::new(Tiles::<formats::Bf16>::new(rows, cols)?),
+        DType::Q8_0 => Box::new(Tiles::<formats::Q8_0>::new(rows, cols)?),
+        DType::Q4_0 => Box::new(Tiles::<formats::Q4_0>::new(rows, cols)?),
+        DType::Q4_1 => Box::new(Tiles::<formats::Q4_1>::new(rows, cols)?),
+        DType::Q5_0 => Box::new(Tiles::<formats::Q5_0>::new(rows, cols)?),
+        DType::Q5_1 => Box::new(Tiles::<formats::Q5_1>::new(rows, cols)?),
+        DType::Q4K => Box::new(Tiles::<formats::Q4K>::new(rows, cols)?),
+        DType::Q5K => Box::new(Tiles::<formats::Q5K>::new(rows, cols)?),
+        DType::Q6K => Box::new(Tiles::<formats::Q6K>::new(rows, cols)?),
+        DType::Other(_) => return Err(KernelError::UnsupportedType(dtype)),
+    })
+}
+
+struct Tiles<F: Format> {
+    rows: usize,
+    /// Tiles side by side in eight rows.
+    columns: usize,
+    /// Eight rows after eight rows.
+    tiles: Vec<F::Tile>,
+}
+
+impl<F: Format> Tiles<F> {
+    fn new(rows: usize, cols: usize) -> Result<Self, KernelError> {
+        let columns = cols.div_ceil(F::BLOCKS * F::DTYPE.block_len());
+        let mut tiles = Vec::new();
+        let len = rows.div_ceil(TILE_ROWS).saturating_mul(columns);
+        reserve(&mut tiles, len, F::EMPTY, "the weights")?;
+        Ok(Self {
+            rows,
+            columns,
+            tiles,
+        })
+    }
+
+    /// The tile of a row's block, and the block's index in it.
+    fn place(&self, row: usize, index: usize) -> (usize, usize) {
+        let tile = row / TILE_ROWS * self.columns + index / F::BLOCKS;
+        (tile, index % F::BLOCKS)
+    }
+}
+
+impl<F: Format> Store for Tiles<F> {
+    fn dtype(&self) -> DType {
+        F::DTYPE
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.tiles.as_slice())
+    }
+
+    fn input(&self) -> Input {
+        F::INPUT
+    }
+
+    fn put(&mut self, row: usize, index: usize, block: &[u8]) -> bool {
+        let (tile, index) = self.place(row, index);
+        match self.tiles.get_mut(tile) {
+            Some(tile) => F::pack(tile, row % TILE_ROWS, index, block),
+            None => true,
+        }
+    }
+
+    fn get(&self, row: usize, first: usize, blocks: &mut [u8]) {
+        let blocks = blocks.chunks_exact_mut(F::DTYPE.block_bytes());
+        for (index, block) in blocks.enumerate() {
+            let (tile, index) = self.place(row, first + index);
+            if let Some(tile) = self.tiles.get(tile) {
+                F::unpack(tile, row % TILE_ROWS, index, block);
+            }
+        }
+    }
+
+    fn product(
+        &self,
+        scratch: &Scratch,
+        tokens: usize,
+        out: &mut [f32],
+        width: usize,
+        first: usize,
+    ) {
+        scratch.instructions.run(Product::<F> {
+            tiles: &self.tiles,
+            columns: self.columns,
+            rows: self.rows,
+            x: F::activations(scratch),
+            tokens,
+            out,
+            width,
+            first,
+        });
+    }
+}
+
+/// Fills the scratch with `x`, `[tokens, cols]`, as `input` asks for it.
+pub(crate) fn prepare(
+    scratch: &mut Scratch,
+    input: Input,
+    x: &[f32],
+    tokens: usize,
+    cols: usize,
+) -> Result<(), KernelError> {
+    match input {
+        Input::Floats => {
+            scratch.grow(false, tokens, cols)?;
+            interleave(x, cols, &mut scratch.floats);
+        }
+        Input::Blocks { .. } => {
+            scratch.grow(true, tokens, cols)?;
+            let out = scratch.blocks.as_mut_slice();
+            scratch.instructions.run(Prepare {
+                input,
+                x,
+                cols,
+                out,
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Prepare<'a> {
+    input: Input,
+    x: &'a [f32],
+    cols: usize,
+    out: &'a mut [ActivationBlock],
+}
+
+impl Job for Prepare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        if let Input::Blocks { form, group } = self.input {
+            quantise(isa, form, self.x, self.cols, group, self.out);
+        }
+    }
+}
+
+struct Product<'a, F: Format> {
+    tiles: &'a [F::Tile],
+    columns: usize,
+    rows: usize,
+    x: &'a [F::X],
+    tokens: usize,
+    out: &'a mut [f32],
+    width: usize,
+    first: usize,
+}
+
+impl<F: Format> Job for Product<'_, F> {
+    type Output = ();
+
+    /// Eight rows meet all tokens before the next eight rows: their weights
+    /// are read from memory once and stay in the first-level cache.
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let full = self.tokens / TOKEN_TILE * TOKEN_TILE;
+        let Some((x_tiles, x_rest)) = self.x.split_at_checked(full * self.columns) else {
+            return;
+        };
+        let (x_tiles, _) = x_tiles.as_chunks::<TOKEN_TILE>();
+        let (x_rest, _) = x_rest.as_chunks::<1>();
+        for (block, tiles) in self.tiles.chunks_exact(self.columns).enumerate() {
+            let row = block * TILE_ROWS;
+            let count = TILE_ROWS.min(self.rows - row);
+            let mut write = |token: usize, values: &RowFloats| {
+                let at = token * self.width + self.first + row;
+                let to = self.out.get_mut(at..at + count);
+                for (to, value) in to.into_iter().flatten().zip(values) {
+                    *to = *value;
+                }
+            };
+            let x_tiles = x_tiles.chunks_exact(self.columns);
+            for (token, x) in (0..full).step_by(TOKEN_TILE).zip(x_tiles) {
+                for (i, values) in eight_rows::<I, F, TOKEN_TILE>(isa, tiles, x)
+                    .iter()
+                    .enumerate()
+                {
+                    write(token + i, values);
+                }
+            }
+            let x_rest = x_rest.chunks_exact(self.columns);
+            for (token, x) in (full..self.tokens).zip(x_rest) {
+                let [values] = eight_rows::<I, F, 1>(isa, tiles, x);
+                write(token, &values);
+            }
+        }
+    }
+}
+
+/// The products of eight rows with `T` tokens.
+#[inline(always)]
+fn eight_rows<I: Isa, F: Format, const T: usize>(
+    isa: I,
+    tiles: &[F::Tile],
+    x: &[[F::X; T]],
+) -> [RowFloats; T] {
+    let mut out = [[0.0; TILE_ROWS]; T];
+    if T == 1 && I::LANES < TILE_ROWS {
+        // One token leaves registers for all rows.
+        some_rows::<I, F, T, 2>(isa, tiles, x, 0, &mut out);
+    } else {
+        for first in 0..TILE_ROWS / I::LANES {
+            some_rows::<I, F, T, 1>(isa, tiles, x, first, &mut out);
+        }
+    }
+    out
+}
+
+/// The products of vectors `first..first + P` of eight rows with `T` tokens.
+#[inline(always)]
+fn some_rows<I: Isa, F: Format, const T: usize, const P: usize>(
+    isa: I,
+    tiles: &[F::Tile],
+    x: &[[F::X; T]],
+    first: usize,
+    out: &mut [RowFloats; T],
+) {
+    let mut sums = [[isa.splat(0.0); P]; T];
+    for (tile, x) in tiles.iter().zip(x) {
+        F::accumulate(isa, tile, x, first, &mut sums);
+    }
+    for (out, sums) in out.iter_mut().zip(sums) {
+        for (part, sums) in sums.into_iter().enumerate() {
+            isa.store_floats(sums, out, first + part);
+        }
+    }
+}
