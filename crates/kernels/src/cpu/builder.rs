@@ -90,20 +90,16 @@ impl Builder {
         let mut rows = 0usize;
         for part in parts {
             let Part { dtype, rows: n, .. } = *part;
-            let Some(bytes) = (cols as u64)
-                .checked_mul(n as u64)
-                .and_then(|elements| dtype.bytes_for(elements))
-                .filter(|_| dtype.is_supported() && cols.is_multiple_of(dtype.block_len()))
-            else {
-                if !dtype.is_supported() {
-                    return Err(KernelError::UnsupportedType(dtype));
-                }
+            if !dtype.is_supported() {
+                return Err(KernelError::UnsupportedType(dtype));
+            }
+            if !cols.is_multiple_of(dtype.block_len()) {
                 return invalid(format!(
-                    "rows of {cols} elements are not whole blocks of {dtype}, or {n} of them are \
-                     more than memory can hold: rows must be a multiple of {} long",
+                    "rows of {cols} elements are not whole blocks of {dtype}: rows must be a \
+                     multiple of {} long",
                     dtype.block_len()
                 ));
-            };
+            }
             let even_heads = match part.order {
                 RowOrder::AsStored => true,
                 RowOrder::RotaryPairs { head_dim } => {
@@ -117,12 +113,15 @@ impl Builder {
                     part.order
                 ));
             }
-            match (rows.checked_add(n), isize::try_from(bytes)) {
-                (Some(sum), Ok(_)) => rows = sum,
+            let bytes = (cols / dtype.block_len())
+                .checked_mul(dtype.block_bytes())
+                .and_then(|row| row.checked_mul(n));
+            match (rows.checked_add(n), bytes) {
+                (Some(sum), Some(_)) => rows = sum,
                 _ => {
                     return Err(KernelError::OutOfMemory {
                         what: "the weights",
-                        bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+                        bytes: usize::MAX,
                     });
                 }
             }

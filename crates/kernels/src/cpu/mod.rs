@@ -27,7 +27,8 @@
 //! |out - Σ w x| <= Σ_b s_b / 2 * Σ_{i in b} |w_i|  + rounding of f32 sums
 //! ```
 //!
-//! The plain floats meet `f32` activations. Every [`Instructions`] gives the
+//! (A block of activations all below 4e-37 counts as zero.) The plain floats
+//! meet `f32` activations. Every [`Instructions`] gives the
 //! same bits.
 
 mod activations;

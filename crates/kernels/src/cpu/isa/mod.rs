@@ -162,9 +162,9 @@ impl Instructions {
     pub fn available() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
-            x86::Avx2::<{ x86::AVX_VNNI }>::detect().map(Kind::AvxVnni),
-            #[cfg(target_arch = "x86_64")]
             x86::Avx2::<{ x86::AVX512_VNNI }>::detect().map(Kind::Avx512Vnni),
+            #[cfg(target_arch = "x86_64")]
+            x86::Avx2::<{ x86::AVX_VNNI }>::detect().map(Kind::AvxVnni),
             #[cfg(target_arch = "x86_64")]
             x86::Avx2::<{ x86::MADD }>::detect().map(Kind::Avx2),
             #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
