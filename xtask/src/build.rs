@@ -122,7 +122,9 @@ pub fn module(module: Module, release: bool) -> Result<()> {
         .join(module.name());
     let mut command = process::command(&bindgen);
     command
-        .args(["--target", "web", "--out-name", "lexigraft", "--out-dir"])
+        // Names of functions are half of the GPU module and nothing reads them.
+        .args(["--remove-name-section", "--target", "web"])
+        .args(["--out-name", "lexigraft", "--out-dir"])
         .arg(&plain)
         .arg(&compiled);
     process::run(&mut command)?;

@@ -64,16 +64,10 @@ struct Plan {
 }
 
 pub(crate) fn read(vocab: GgufVocabulary) -> Result<Parts, TextError> {
-    check(&vocab)?;
-    let map: tokenizers::models::bpe::Vocab = named_tokens(&vocab)
-        .map(|(token, id)| (token.to_owned(), id))
-        .collect();
-    if map.len() != named_tokens(&vocab).count() {
-        return Err(duplicate(&vocab));
-    }
-    let plan = match vocab.model.as_str() {
-        "gpt2" => plan_gpt2(&vocab)?,
-        "llama" => plan_llama(&vocab)?,
+    // The kind first: a vocabulary of another kind need not have what these two have.
+    let plan_of = match vocab.model.as_str() {
+        "gpt2" => plan_gpt2,
+        "llama" => plan_llama,
         other => {
             return Err(TextError::tokenizer(format!(
                 "the tokenizer model '{other}' (tokenizer.ggml.model) is unknown; known are gpt2 \
@@ -81,6 +75,14 @@ pub(crate) fn read(vocab: GgufVocabulary) -> Result<Parts, TextError> {
             )));
         }
     };
+    check(&vocab)?;
+    let map: tokenizers::models::bpe::Vocab = named_tokens(&vocab)
+        .map(|(token, id)| (token.to_owned(), id))
+        .collect();
+    if map.len() != named_tokens(&vocab).count() {
+        return Err(duplicate(&vocab));
+    }
+    let plan = plan_of(&vocab)?;
     let spelling = plan.decoder.spelling;
     let entries = (0u32..).zip(&vocab.tokens).map(|(id, token)| {
         let kind = kind_of(&vocab, id);
