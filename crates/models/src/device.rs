@@ -207,7 +207,7 @@ async fn open_wgpu() -> Result<ComputeDevice, ModelError> {
         limits: DeviceLimits {
             max_tensor_bytes: limits
                 .max_buffer_size
-                .min(limits.max_storage_buffer_binding_size as u64),
+                .min(limits.max_storage_buffer_binding_size),
             // WebGPU does not tell how much memory there is: an allocation may still fail later.
             max_total_bytes: u64::MAX,
         },
