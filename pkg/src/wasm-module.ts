@@ -65,7 +65,10 @@ export interface WasmLanguageModel {
   applyChatTemplate(messages: ChatMessage[], addGenerationPrompt: boolean): string;
   generate(prompt: string, options: WasmGenerateOptions): WasmGeneration;
   logits(ids: Uint32Array): Promise<Float32Array>;
-  score(text: string, onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>): Promise<WasmScore>;
+  score(
+    text: string,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<WasmScore>;
   free(): void;
 }
 
