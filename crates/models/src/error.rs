@@ -1,10 +1,13 @@
 use lexigraft_checkpoint::CheckpointError;
+use lexigraft_kernels::KernelError;
 
 /// What can go wrong while a model is loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     #[error(
         "the architecture `{found}` is not supported; supported are {supported}. Choose a checkpoint of one of these families"
     )]
@@ -47,6 +50,7 @@ impl ModelError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Checkpoint(error) => error.code(),
+            Self::Kernel(error) => error.code(),
             Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
             Self::BadConfig(_) => "bad-config",
             Self::ShapeMismatch { .. } => "bad-checkpoint",

@@ -1,14 +1,25 @@
-//! Tensors of a checkpoint, dequantised onto the device one at a time.
+//! Tensors of a checkpoint, moved onto the device one at a time.
 
 use std::ops::ControlFlow;
 
 use burn::tensor::{Tensor, TensorData};
-use lexigraft_checkpoint::{ByteSource, Checkpoint, TensorInfo};
+use lexigraft_checkpoint::{ByteSource, Checkpoint, DType, TensorInfo};
+#[cfg(feature = "cpu")]
+use lexigraft_kernels::cpu::{PackedMatrix, Part, RowOrder};
 
-use crate::{ComputeDevice, Embedding, LayerNorm, Linear, ModelError, RmsNorm};
+use crate::{ComputeDevice, DeviceKind, Embedding, LayerNorm, Linear, ModelError, RmsNorm};
 
 /// Called with (bytes of weights read so far, bytes to read in all); `Break` aborts the load.
 pub type LoadProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// Bytes of a model's weights in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DenseBytes {
+    /// Of the largest matrix.
+    pub largest: u64,
+    /// Of all of them.
+    pub total: u64,
+}
 
 /// Reads named tensors with the shapes that a configuration promises.
 pub struct WeightLoader<'a, S> {
@@ -36,6 +47,24 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             read: 0,
             total,
         }
+    }
+
+    /// Refuses weights that the device cannot hold, before any is read.
+    ///
+    /// `dense` is what they take in `f32`.
+    ///
+    /// # Errors
+    /// `out-of-memory`.
+    pub fn check_budget(&self, dense: DenseBytes) -> Result<(), ModelError> {
+        if self.device.kind() == DeviceKind::Cpu {
+            // Singles stay as they are, and no type is larger than they.
+            let total = self.total.min(dense.total);
+            return self
+                .device
+                .check_budget("weights as stored", total.min(dense.largest), total);
+        }
+        self.device
+            .check_budget("weights in f32", dense.largest, dense.total)
     }
 
     pub fn device(&self) -> &'a ComputeDevice {
@@ -102,6 +131,13 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         rows: usize,
         hidden: usize,
     ) -> Result<Embedding, ModelError> {
+        #[cfg(feature = "cpu")]
+        {
+            let part = LinearPart::plain(name, rows);
+            if self.stays_quantised(&[part])? {
+                return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
+            }
+        }
         Ok(Embedding::dense(self.matrix(name, rows, hidden).await?))
     }
 
@@ -114,9 +150,13 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         parts: &[LinearPart<'_>],
         in_features: usize,
     ) -> Result<Linear, ModelError> {
+        #[cfg(feature = "cpu")]
+        if self.stays_quantised(parts)? {
+            let weight = self.packed(parts, in_features).await?;
+            return Ok(Linear::packed(weight, self.bias(parts).await?));
+        }
         let rows: usize = parts.iter().map(|part| part.rows).sum();
         let mut weight = Vec::new();
-        let mut bias = Vec::new();
         for part in parts {
             let mut values = self.values(part.weight, &[part.rows, in_features]).await?;
             if let Some(head_dim) = part.interleaved_head_dim {
@@ -128,6 +168,17 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             } else {
                 weight.append(&mut values);
             }
+        }
+        let weight = TensorData::new(weight, [rows, in_features]);
+        let weight = Tensor::from_data(weight, self.device.burn());
+        Ok(Linear::dense(weight, self.bias(parts).await?))
+    }
+
+    /// The biases of `parts` one after the other, if all of them have one.
+    async fn bias(&mut self, parts: &[LinearPart<'_>]) -> Result<Option<Tensor<1>>, ModelError> {
+        let rows: usize = parts.iter().map(|part| part.rows).sum();
+        let mut bias = Vec::new();
+        for part in parts {
             if let Some(name) = part.bias {
                 let mut values = self.values(name, &[part.rows]).await?;
                 if let Some(head_dim) = part.interleaved_head_dim {
@@ -137,12 +188,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             }
         }
         let device = self.device.burn();
-        let bias =
-            (bias.len() == rows).then(|| Tensor::from_data(TensorData::new(bias, [rows]), device));
-        Ok(Linear::dense(
-            Tensor::from_data(TensorData::new(weight, [rows, in_features]), device),
-            bias,
-        ))
+        Ok((bias.len() == rows).then(|| Tensor::from_data(TensorData::new(bias, [rows]), device)))
     }
 
     pub async fn linear(
@@ -153,12 +199,69 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         in_features: usize,
     ) -> Result<Linear, ModelError> {
         let part = LinearPart {
-            weight,
             bias,
-            rows: out_features,
-            interleaved_head_dim: None,
+            ..LinearPart::plain(weight, out_features)
         };
         self.fused_linear(&[part], in_features).await
+    }
+
+    /// Whether these weights are kept as the file has them. Singles gain nothing from it: Burn's
+    /// own product of them is the faster one.
+    #[cfg(feature = "cpu")]
+    fn stays_quantised(&self, parts: &[LinearPart<'_>]) -> Result<bool, ModelError> {
+        if self.device.kind() != DeviceKind::Cpu {
+            return Ok(false);
+        }
+        for part in parts {
+            if self.checkpoint.tensor(part.weight)?.dtype != DType::F32 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The rows of `parts` one below the other, packed as they are stored.
+    #[cfg(feature = "cpu")]
+    async fn packed(
+        &mut self,
+        parts: &[LinearPart<'_>],
+        in_features: usize,
+    ) -> Result<PackedMatrix, ModelError> {
+        let mut infos = Vec::with_capacity(parts.len());
+        for part in parts {
+            let info = self.checkpoint.tensor(part.weight)?;
+            expect_shape(info, &[part.rows, in_features])?;
+            infos.push((info, part));
+        }
+        let kept: Vec<Part> = infos
+            .iter()
+            .map(|(info, part)| Part {
+                dtype: info.dtype,
+                rows: part.rows,
+                order: match part.interleaved_head_dim {
+                    Some(head_dim) => RowOrder::RotaryPairs { head_dim },
+                    None => RowOrder::AsStored,
+                },
+            })
+            .collect();
+        let mut builder = PackedMatrix::builder(in_features, &kept)?;
+        for (info, _) in infos {
+            let (read, total) = (&mut self.read, self.total);
+            let progress = &mut self.progress;
+            let mut pushed = Ok(());
+            let done = self.checkpoint.read_chunks(info, |chunk| {
+                pushed = builder.push(chunk);
+                if pushed.is_err() {
+                    return ControlFlow::Break(());
+                }
+                *read += chunk.len() as u64;
+                progress((*read).min(total), total)
+            });
+            let done = done.await;
+            pushed?;
+            done?;
+        }
+        Ok(builder.finish()?)
     }
 
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
@@ -186,6 +289,18 @@ pub struct LinearPart<'a> {
     /// The rows of each head are stored as rotary pairs side by side (GGUF's `llama`), and are
     /// put back to halves, so that there is one rotation for all families.
     pub interleaved_head_dim: Option<usize>,
+}
+
+impl<'a> LinearPart<'a> {
+    /// `rows` rows in their order, without a bias.
+    pub fn plain(weight: &'a str, rows: usize) -> Self {
+        Self {
+            weight,
+            bias: None,
+            rows,
+            interleaved_head_dim: None,
+        }
+    }
 }
 
 fn expect_shape(info: &TensorInfo, shape: &[usize]) -> Result<(), ModelError> {

@@ -1,4 +1,5 @@
 use burn::tensor::Tensor;
+use lexigraft_kernels::ops;
 
 /// Root-mean-square normalisation (arXiv 1910.07467): `x / sqrt(mean(x²) + eps) * weight`.
 #[derive(Debug, Clone)]
@@ -15,9 +16,7 @@ impl RmsNorm {
 
     /// `[tokens, hidden] -> [tokens, hidden]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mean_square = x.clone().square().mean_dim(1);
-        let scale = (mean_square + self.eps).sqrt().recip();
-        x * scale * self.weight.clone().unsqueeze()
+        ops::rms_norm(x, &self.weight, self.eps)
     }
 }
 

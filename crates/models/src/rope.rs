@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use lexigraft_kernels::ops::RopeRows;
 
 /// How positions beyond the training length are squeezed.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,23 +70,6 @@ impl Rope {
             cos: take(&self.cos),
             sin: take(&self.sin),
         }
-    }
-}
-
-/// The angles of one forward pass, shared by all its layers.
-#[derive(Debug, Clone)]
-pub struct RopeRows {
-    cos: Tensor<3>,
-    sin: Tensor<3>,
-}
-
-impl RopeRows {
-    /// Rotates `[heads, tokens, head_dim]`; element `i` turns with element `i + head_dim / 2`.
-    pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
-        let half = x.dims()[2] / 2;
-        let first = x.clone().narrow(2, 0, half);
-        let second = x.clone().narrow(2, half, half);
-        x * self.cos.clone() + Tensor::cat(vec![second, first], 2) * self.sin.clone()
     }
 }
 

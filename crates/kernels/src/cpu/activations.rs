@@ -1,6 +1,5 @@
-//! Activations quantised to bytes, in the order that kernels read them.
+//! Activations quantised to 16 bits, in the order that kernels read them.
 
-use super::isa::Isa;
 use super::{Instructions, reserve};
 use crate::KernelError;
 
@@ -9,27 +8,17 @@ pub(crate) const BLOCK: usize = 32;
 /// Tokens that share one unpacking of the weights.
 pub(crate) const TOKEN_TILE: usize = 4;
 
-/// A block's activations, arranged for the dot products of an instruction set.
+/// A block's activations, two 16-bit numbers a word: of each four the elements (0, 2), then (1, 3),
+/// since that is how bytes come apart into 16-bit lanes without a shuffle.
 pub(crate) type Words = [u32; 16];
-
-/// Which weights the activations will be multiplied with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Nibbles, eight at a time.
-    Nibbles,
-    /// Bytes in 0..=127.
-    Bytes,
-    /// Any signed bytes.
-    Signed,
-}
 
 /// 32 activations of a token: `x[i] ≈ scale * quant[i]`.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
 pub(crate) struct ActivationBlock {
-    /// The quants, by [`Isa::arrange`].
+    /// The quants.
     pub words: Words,
-    /// `max |x| / 127`.
+    /// `max |x| / 32767`.
     pub scale: f32,
     /// `scale * Σ quant`: what a minimum is multiplied with.
     pub sum: f32,
@@ -51,14 +40,15 @@ impl ActivationBlock {
         self.halves[0] + self.halves[1]
     }
 
-    /// Quantises a block to `round(x * 127 / max |x|)`, ties to even.
+    /// Quantises a block to `round(x * 32767 / max |x|)`, ties to even.
     ///
-    /// A block whose magnitudes all lie below 4e-37 becomes zero, since the
+    /// A block whose magnitudes all lie below 1e-34 becomes zero, since the
     /// reciprocal would overflow. One that holds an infinity or NaN gets the
     /// scale NaN, so that it shows in the result.
     #[inline(always)]
-    fn quantise<I: Isa>(isa: I, form: Form, x: &[f32; BLOCK]) -> Self {
-        const TINY: f32 = 4e-37;
+    fn quantise(x: &[f32; BLOCK]) -> Self {
+        const TINY: f32 = 1e-34;
+        const LARGEST: f32 = 32767.0;
         /// Added to a small float, it leaves the rounded integer in the low bits.
         const MAGIC: f32 = 12_582_912.0;
         let mut largest = 0u32;
@@ -72,19 +62,19 @@ impl ActivationBlock {
         } else if largest < TINY {
             (0.0, 0.0)
         } else {
-            (largest / 127.0, 127.0 / largest)
+            (largest / LARGEST, LARGEST / largest)
         };
-        let mut quants = [0i8; BLOCK];
+        let mut quants = [0i16; BLOCK];
         for (quant, x) in quants.iter_mut().zip(x) {
             let rounded = (x * inverse + MAGIC).to_bits() as i32;
-            *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i8;
+            *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i16;
         }
         let mut halves = [0i32; 2];
         for (half, quants) in halves.iter_mut().zip(quants.as_chunks::<16>().0) {
             *half = quants.iter().map(|&q| i32::from(q)).sum();
         }
         Self {
-            words: isa.arrange(form, &quants),
+            words: words(&quants),
             scale,
             sum: scale * (halves[0] + halves[1]) as f32,
             halves,
@@ -92,53 +82,28 @@ impl ActivationBlock {
     }
 }
 
-/// Four consecutive quants a word.
 #[inline(always)]
-pub(crate) fn byte_words(quants: &[i8; BLOCK]) -> Words {
+fn words(quants: &[i16; BLOCK]) -> Words {
     let mut words = [0; 16];
-    for (word, quad) in words.iter_mut().zip(quants.as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(quad.map(|q| q as u8));
+    let pairs = words.as_chunks_mut::<2>().0.iter_mut();
+    for (words, &[a, b, c, d]) in pairs.zip(quants.as_chunks::<4>().0) {
+        let word = |low: i16, high: i16| u32::from(low as u16) | u32::from(high as u16) << 16;
+        *words = [word(a, c), word(b, d)];
     }
     words
 }
 
-/// As [`byte_words`], the positive quants in words 0..8 and the negative ones
-/// negated in words 8..16: both are in 0..=127, whatever they multiply.
-#[allow(dead_code, reason = "not every instruction set needs it")]
-#[inline(always)]
-pub(crate) fn split_words(quants: &[i8; BLOCK]) -> Words {
-    let mut words = byte_words(&quants.map(|q| q.max(0)));
-    let negative = byte_words(&quants.map(|q| q.min(0).wrapping_neg()));
-    words[8..].copy_from_slice(&negative[..8]);
-    words
-}
-
-/// Two 16-bit numbers a word: of each eight quants the pairs (0, 2), (1, 3),
-/// (4, 6) and (5, 7), each pair multiplied with its factor.
-#[allow(dead_code, reason = "not every instruction set needs it")]
-#[inline(always)]
-pub(crate) fn pair_words(quants: &[i8; BLOCK], factors: [i16; 4]) -> Words {
-    let mut words = [0; 16];
-    let groups = words.as_chunks_mut::<4>().0.iter_mut();
-    for (words, q) in groups.zip(quants.as_chunks::<8>().0) {
-        let pairs = [(q[0], q[2]), (q[1], q[3]), (q[4], q[6]), (q[5], q[7])];
-        for ((word, (a, b)), factor) in words.iter_mut().zip(pairs).zip(factors) {
-            let [a, b] = [a, b].map(|q| u32::from((i16::from(q) * factor) as u16));
-            *word = a | b << 16;
-        }
-    }
-    words
-}
-
-/// Memory for quantised activations, used again by every product.
+/// Memory for quantised activations and attention scores, used again by every kernel.
 ///
-/// One serves any number of matrices, one product at a time. It grows to what
-/// the largest product needs and allocates nothing after.
+/// One serves any number of matrices, one kernel at a time. It grows to what
+/// the largest one needs and allocates nothing after.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) instructions: Instructions,
     pub(crate) blocks: Vec<ActivationBlock>,
     pub(crate) floats: Vec<[f32; 4]>,
+    /// A head's attention scores.
+    pub(crate) scores: Vec<f32>,
 }
 
 impl Default for Scratch {
@@ -159,6 +124,7 @@ impl Scratch {
             instructions,
             blocks: Vec::new(),
             floats: Vec::new(),
+            scores: Vec::new(),
         }
     }
 
@@ -169,7 +135,9 @@ impl Scratch {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<ActivationBlock>() + self.floats.capacity() * 16
+        self.blocks.capacity() * size_of::<ActivationBlock>()
+            + self.floats.capacity() * 16
+            + self.scores.capacity() * 4
     }
 
     /// Makes room for `tokens` rows of `cols` activations.
@@ -200,19 +168,12 @@ impl std::fmt::Debug for ActivationBlock {
 /// each `group` blocks of a row, for each token of the tile, these blocks.
 /// The tokens that do not fill a tile follow as tiles of one.
 #[inline(always)]
-pub(crate) fn quantise<I: Isa>(
-    isa: I,
-    form: Form,
-    x: &[f32],
-    cols: usize,
-    group: usize,
-    out: &mut [ActivationBlock],
-) {
+pub(crate) fn quantise(x: &[f32], cols: usize, group: usize, out: &mut [ActivationBlock]) {
     tiled(x, cols, group * BLOCK, |unit, tokens, token, values| {
         let first = (unit * tokens + token) * group;
         let out = out.get_mut(first..).unwrap_or_default();
         for (out, values) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-            *out = ActivationBlock::quantise(isa, form, values);
+            *out = ActivationBlock::quantise(values);
         }
     });
 }

@@ -148,13 +148,13 @@ pub(crate) fn prepare(
             scratch.grow(false, tokens, cols)?;
             interleave(x, cols, &mut scratch.floats);
         }
-        Input::Blocks { .. } => {
+        Input::Blocks { group } => {
             scratch.grow(true, tokens, cols)?;
             let out = scratch.blocks.as_mut_slice();
             scratch.instructions.run(Prepare {
-                input,
                 x,
                 cols,
+                group,
                 out,
             });
         }
@@ -163,20 +163,19 @@ pub(crate) fn prepare(
 }
 
 struct Prepare<'a> {
-    input: Input,
     x: &'a [f32],
     cols: usize,
+    group: usize,
     out: &'a mut [ActivationBlock],
 }
 
 impl Job for Prepare<'_> {
     type Output = ();
 
+    /// Plain loops: the instruction set that they are compiled for is all that differs.
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        if let Input::Blocks { form, group } = self.input {
-            quantise(isa, form, self.x, self.cols, group, self.out);
-        }
+    fn run<I: Isa>(self, _isa: I) {
+        quantise(self.x, self.cols, self.group, self.out);
     }
 }
 

@@ -94,7 +94,7 @@ pub fn dequantised(dtype: DType, blocks: &[u8]) -> Vec<f32> {
 
 /// `Σ w x` in double precision, and the bound of the documented error.
 ///
-/// Int8 activations explain `scale / 2 * Σ |w|` of each block of 32; what
+/// Int16 activations explain `scale / 2 * Σ |w|` of each block of 32; what
 /// is added is the rounding of the `f32` sums, of at most `len / 32 + 8` terms
 /// (`len / 4 + 4` of plain floats), relative to `Σ |terms|`. A term of a type
 /// with a minimum is larger than its product: hence `spread`, the largest
@@ -111,10 +111,10 @@ pub fn reference(dtype: DType, w: &[f32], x: &[f32]) -> (f64, f64) {
         let spread = w.iter().fold(0f32, |m, w| m.max(w.abs()));
         if quantised {
             // Blocks of smaller activations count as zero.
-            let step = if largest < 4e-37 {
+            let step = if largest < 1e-34 {
                 largest
             } else {
-                largest / 254.0
+                largest / 65534.0
             };
             bound += f64::from(step) * weight;
             magnitude += 32.0 * f64::from(spread) * f64::from(largest);

@@ -1,10 +1,10 @@
-//! Grouped-query attention over the cache (arXiv 2305.13245), in plain Burn operations.
+//! Grouped-query attention over the cache (arXiv 2305.13245).
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::Tensor;
+use lexigraft_kernels::ops::{self, CausalMask, Heads, RopeRows};
 
 use super::cache::KvLayer;
 use super::config::DecoderConfig;
-use crate::rope::RopeRows;
 use crate::{Linear, RmsNorm};
 
 #[derive(Debug)]
@@ -14,9 +14,16 @@ pub(super) struct Attention {
     pub output: Linear,
     /// Normalisation of each query and key head, where a family has it.
     pub query_key_norm: Option<(RmsNorm, RmsNorm)>,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
+    pub heads: Heads,
+}
+
+/// What all layers of one forward pass share.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Tokens cached before it.
+    pub start: usize,
+    pub rope: RopeRows,
+    pub mask: CausalMask,
 }
 
 impl Attention {
@@ -25,62 +32,30 @@ impl Attention {
             qkv,
             output,
             query_key_norm: None,
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
+            heads: Heads {
+                heads: config.heads,
+                kv_heads: config.kv_heads,
+                head_dim: config.head_dim,
+            },
         }
     }
 
-    /// `[tokens, hidden] -> [tokens, hidden]`; `start` tokens are cached already.
-    pub fn forward(
+    /// `residual` plus the attention of `x`, both `[tokens, hidden]`.
+    pub fn forward_add(
         &self,
         x: Tensor<2>,
-        cache: &mut KvLayer,
-        start: usize,
-        rope: &RopeRows,
-        mask: Option<&Tensor<4>>,
-    ) -> Tensor<2> {
-        let tokens = x.dims()[0];
-        let (heads, kv_heads, head_dim) = (self.heads, self.kv_heads, self.head_dim);
-        let group = heads / kv_heads;
-        // [tokens, heads + 2 kv_heads, head_dim] -> heads first
-        let qkv = self
-            .qkv
-            .forward(x)
-            .reshape([tokens, heads + 2 * kv_heads, head_dim])
-            .swap_dims(0, 1);
-        let mut turned = qkv.clone().narrow(0, 0, heads + kv_heads);
-        let values = qkv.narrow(0, heads + kv_heads, kv_heads);
+        residual: Tensor<2>,
+        cache: KvLayer,
+        pass: &Pass,
+    ) -> (Tensor<2>, KvLayer) {
+        let mut qkv = self.qkv.forward(x);
         if let Some((query_norm, key_norm)) = &self.query_key_norm {
-            turned = Tensor::cat(
-                vec![
-                    norm_heads(query_norm, turned.clone().narrow(0, 0, heads)),
-                    norm_heads(key_norm, turned.narrow(0, heads, kv_heads)),
-                ],
-                0,
-            );
+            qkv = norm_heads(qkv, self.heads, query_norm, key_norm);
         }
-        let turned = rope.rotate(turned);
-        let queries = turned.clone().narrow(0, 0, heads);
-        let keys = turned.narrow(0, heads, kv_heads);
-        let (keys, values) = cache.append(start, keys, values);
-        let length = start + tokens;
-
-        // The queries of a group share their key head: fold them into its rows.
-        let queries = queries.reshape([kv_heads, group * tokens, head_dim]);
-        let scale = (head_dim as f64).sqrt().recip();
-        let scores = (queries * scale).matmul(keys.swap_dims(1, 2));
-        let scores = match mask {
-            Some(mask) => (scores.reshape([kv_heads, group, tokens, length]) + mask.clone())
-                .reshape([kv_heads, group * tokens, length]),
-            None => scores,
-        };
-        let mixed = activation::softmax(scores, 2).matmul(values);
-        let mixed = mixed
-            .reshape([heads, tokens, head_dim])
-            .swap_dims(0, 1)
-            .reshape([tokens, heads * head_dim]);
-        self.output.forward(mixed)
+        let (queries, cache) = cache.append(qkv, self.heads, pass);
+        let (keys, values) = (cache.keys(), cache.values());
+        let mixed = ops::attention(queries, keys, values, self.heads, &pass.mask);
+        (self.output.forward_add(mixed, residual), cache)
     }
 
     pub fn resident_bytes(&self) -> u64 {
@@ -88,27 +63,24 @@ impl Attention {
     }
 }
 
-fn norm_heads(norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
-    let [heads, tokens, head_dim] = x.dims();
-    norm.forward(x.reshape([heads * tokens, head_dim]))
-        .reshape([heads, tokens, head_dim])
-}
-
-/// What keeps a token from its successors, `[1, 1, tokens, start + tokens]`, added to the scores.
-///
-/// One token sees all there is and needs none.
-pub(super) fn causal_mask(start: usize, tokens: usize, device: &Device) -> Option<Tensor<4>> {
-    if tokens == 1 {
-        return None;
-    }
-    let length = start + tokens;
-    let mut mask = vec![0f32; tokens * length];
-    for (token, row) in mask.chunks_exact_mut(length).enumerate() {
-        // Finite, so that no backend makes NaN of infinity minus infinity.
-        row[start + token + 1..].fill(-1e30);
-    }
-    Some(Tensor::from_data(
-        TensorData::new(mask, [1, 1, tokens, length]),
-        device,
-    ))
+/// Normalises each head of the queries and of the keys; the values stay.
+fn norm_heads(qkv: Tensor<2>, heads: Heads, query_norm: &RmsNorm, key_norm: &RmsNorm) -> Tensor<2> {
+    let tokens = qkv.dims()[0];
+    let norm = |norm: &RmsNorm, first: usize, count: usize| {
+        let columns = qkv
+            .clone()
+            .narrow(1, first * heads.head_dim, count * heads.head_dim);
+        norm.forward(columns.reshape([tokens * count, heads.head_dim]))
+            .reshape([tokens, count * heads.head_dim])
+    };
+    let kv_columns = heads.kv_heads * heads.head_dim;
+    Tensor::cat(
+        vec![
+            norm(query_norm, 0, heads.heads),
+            norm(key_norm, heads.heads, heads.kv_heads),
+            qkv.clone()
+                .narrow(1, heads.columns() - kv_columns, kv_columns),
+        ],
+        1,
+    )
 }

@@ -1,8 +1,8 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+use lexigraft_kernels::ops;
 
-use super::attention::Attention;
+use super::attention::{Attention, Pass};
 use super::cache::KvLayer;
-use crate::rope::RopeRows;
 use crate::{Linear, RmsNorm};
 
 /// One pre-normalised block: attention, then a gated feed-forward network.
@@ -15,18 +15,17 @@ pub struct DecoderBlock {
 }
 
 impl DecoderBlock {
+    /// `[tokens, hidden] -> [tokens, hidden]`, and the layer's cache with these tokens in it.
     pub(super) fn forward(
         &self,
         x: Tensor<2>,
-        cache: &mut KvLayer,
-        start: usize,
-        rope: &RopeRows,
-        mask: Option<&Tensor<4>>,
-    ) -> Tensor<2> {
+        cache: KvLayer,
+        pass: &Pass,
+    ) -> (Tensor<2>, KvLayer) {
         let normed = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.forward(normed, cache, start, rope, mask);
+        let (x, cache) = self.attention.forward_add(normed, x, cache, pass);
         let normed = self.feed_forward_norm.forward(x.clone());
-        x + self.feed_forward.forward(normed)
+        (self.feed_forward.forward_add(normed, x), cache)
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
@@ -42,14 +41,11 @@ pub(super) struct SwiGlu {
     /// Rows of the gate, then rows of the up projection.
     pub gate_up: Linear,
     pub down: Linear,
-    pub feed_forward: usize,
 }
 
 impl SwiGlu {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let gate_up = self.gate_up.forward(x);
-        let gate = gate_up.clone().narrow(1, 0, self.feed_forward);
-        let up = gate_up.narrow(1, self.feed_forward, self.feed_forward);
-        self.down.forward(activation::silu(gate) * up)
+    fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        let gated = ops::swiglu(self.gate_up.forward(x));
+        self.down.forward_add(gated, residual)
     }
 }

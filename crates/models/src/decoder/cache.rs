@@ -1,6 +1,8 @@
 use burn::tensor::{Tensor, s};
+use lexigraft_kernels::ops::{self, Heads};
 
 use super::DecoderConfig;
+use super::attention::Pass;
 use crate::{ComputeDevice, ModelError};
 
 /// Keys and values of the tokens seen so far, preallocated and written in place.
@@ -14,28 +16,28 @@ pub struct KvCache {
 /// Keys and values of one layer, `[kv_heads, capacity, head_dim]` each.
 #[derive(Debug)]
 pub(super) struct KvLayer {
-    // Taken out during a write: a backend writes in place only what nobody else holds.
-    keys: Option<Tensor<3>>,
-    values: Option<Tensor<3>>,
+    keys: Tensor<3>,
+    values: Tensor<3>,
 }
 
 impl KvCache {
     pub(super) fn new(
         config: &DecoderConfig,
         capacity: usize,
+        weight_bytes: u64,
         device: &ComputeDevice,
     ) -> Result<Self, ModelError> {
         let bytes = (config.kv_heads * config.head_dim) as u64 * capacity as u64 * 4;
         device.check_budget(
             "keys and values of the context",
             bytes,
-            (bytes * 2 * config.layers as u64).saturating_add(config.dense_bytes().total),
+            (bytes * 2 * config.layers as u64).saturating_add(weight_bytes),
         )?;
         let shape = [config.kv_heads, capacity, config.head_dim];
         let layers = (0..config.layers)
             .map(|_| KvLayer {
-                keys: Some(Tensor::zeros(shape, device.burn())),
-                values: Some(Tensor::zeros(shape, device.burn())),
+                keys: Tensor::zeros(shape, device.burn()),
+                values: Tensor::zeros(shape, device.burn()),
             })
             .collect();
         Ok(Self {
@@ -50,18 +52,22 @@ impl KvCache {
         self,
         config: &DecoderConfig,
         capacity: usize,
+        weight_bytes: u64,
         device: &ComputeDevice,
     ) -> Result<Self, ModelError> {
-        let mut grown = Self::new(config, capacity.max(self.len), device)?;
         let len = self.len;
-        for (new, old) in grown.layers.iter_mut().zip(self.layers) {
-            // One layer at a time, so that only one is held twice.
-            for (new, old) in [(&mut new.keys, old.keys), (&mut new.values, old.values)] {
-                if let Some(old) = old {
-                    append(new, 0, old.narrow(1, 0, len));
-                }
-            }
-        }
+        let mut grown = Self::new(config, capacity.max(len), weight_bytes, device)?;
+        let copy = |new: Tensor<3>, old: Tensor<3>| {
+            new.slice_assign(s![.., 0..len, ..], old.narrow(1, 0, len))
+        };
+        // One layer at a time, so that only one is held twice.
+        let layers = grown.layers.into_iter().zip(self.layers);
+        grown.layers = layers
+            .map(|(new, old)| KvLayer {
+                keys: copy(new.keys, old.keys),
+                values: copy(new.values, old.values),
+            })
+            .collect();
         grown.len = len;
         Ok(grown)
     }
@@ -85,38 +91,35 @@ impl KvCache {
         self.len = self.len.min(len);
     }
 
-    pub(super) fn layers_mut(&mut self) -> impl Iterator<Item = &mut KvLayer> {
-        self.layers.iter_mut()
+    /// The layers, to be given back by [`advance`](Self::advance).
+    pub(super) fn take_layers(&mut self) -> Vec<KvLayer> {
+        std::mem::take(&mut self.layers)
     }
 
-    pub(super) fn advance(&mut self, tokens: usize) {
+    /// Takes the layers back, `tokens` longer.
+    pub(super) fn advance(&mut self, layers: Vec<KvLayer>, tokens: usize) {
+        self.layers = layers;
         self.len += tokens;
     }
 }
 
 impl KvLayer {
-    /// Writes `[kv_heads, tokens, head_dim]` at `start` and returns all keys and values up to
-    /// there, `[kv_heads, start + tokens, head_dim]`.
-    pub(super) fn append(
-        &mut self,
-        start: usize,
-        keys: Tensor<3>,
-        values: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>) {
-        (
-            append(&mut self.keys, start, keys),
-            append(&mut self.values, start, values),
-        )
+    /// Rotates and appends the keys and values of a fused projection
+    /// `[tokens, (heads + 2 kv_heads) * head_dim]`; returns its rotated queries
+    /// `[tokens, heads * head_dim]`.
+    ///
+    /// The layer goes in and out by value: a backend writes in place only what nobody else holds.
+    pub(super) fn append(self, qkv: Tensor<2>, heads: Heads, pass: &Pass) -> (Tensor<2>, Self) {
+        let (queries, keys, values) =
+            ops::rope_append(qkv, heads, &pass.rope, pass.start, self.keys, self.values);
+        (queries, Self { keys, values })
     }
-}
 
-fn append(slot: &mut Option<Tensor<3>>, start: usize, new: Tensor<3>) -> Tensor<3> {
-    let end = start + new.dims()[1];
-    let written = match slot.take() {
-        Some(stored) => stored.slice_assign(s![.., start..end, ..], new),
-        None => new,
-    };
-    let view = written.clone().narrow(1, 0, end);
-    *slot = Some(written);
-    view
+    pub(super) fn keys(&self) -> &Tensor<3> {
+        &self.keys
+    }
+
+    pub(super) fn values(&self) -> &Tensor<3> {
+        &self.values
+    }
 }

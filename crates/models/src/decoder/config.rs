@@ -4,6 +4,7 @@ use lexigraft_checkpoint::{ByteSource, Checkpoint, Format, Metadata};
 use serde::Deserialize;
 
 use super::FAMILIES;
+use crate::loader::DenseBytes;
 use crate::{ModelError, RopeScaling};
 
 /// Which names the tensors of a file have.
@@ -36,13 +37,6 @@ pub struct DecoderConfig {
     pub rope_scaling: RopeScaling,
     /// The embedding is the output head too.
     pub tied_embeddings: bool,
-}
-
-/// Bytes of the weights in f32.
-#[derive(Debug, Clone, Copy)]
-pub struct DenseBytes {
-    pub largest: u64,
-    pub total: u64,
 }
 
 impl DecoderConfig {

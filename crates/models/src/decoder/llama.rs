@@ -126,51 +126,23 @@ async fn load_block<S: ByteSource>(
     let query_rows = config.heads * config.head_dim;
     let kv_rows = config.kv_heads * config.head_dim;
     let turned = names.interleaved.then_some(config.head_dim);
-    let part = |rows: usize, interleaved_head_dim: Option<usize>| LinearPart {
-        weight: "",
-        bias: None,
-        rows,
-        interleaved_head_dim,
-    };
     let (query, key, value) = (weight(names.query), weight(names.key), weight(names.value));
-    let qkv = loader
-        .fused_linear(
-            &[
-                LinearPart {
-                    weight: &query,
-                    ..part(query_rows, turned)
-                },
-                LinearPart {
-                    weight: &key,
-                    ..part(kv_rows, turned)
-                },
-                LinearPart {
-                    weight: &value,
-                    ..part(kv_rows, None)
-                },
-            ],
-            hidden,
-        )
-        .await?;
+    let part = |weight, rows, interleaved_head_dim| LinearPart {
+        interleaved_head_dim,
+        ..LinearPart::plain(weight, rows)
+    };
+    let parts = [
+        part(&query, query_rows, turned),
+        part(&key, kv_rows, turned),
+        part(&value, kv_rows, None),
+    ];
+    let qkv = loader.fused_linear(&parts, hidden).await?;
     let output = loader
         .linear(&weight(names.output), None, hidden, query_rows)
         .await?;
     let (gate, up) = (weight(names.gate), weight(names.up));
-    let gate_up = loader
-        .fused_linear(
-            &[
-                LinearPart {
-                    weight: &gate,
-                    ..part(config.feed_forward_size, None)
-                },
-                LinearPart {
-                    weight: &up,
-                    ..part(config.feed_forward_size, None)
-                },
-            ],
-            hidden,
-        )
-        .await?;
+    let parts = [&gate, &up].map(|name| LinearPart::plain(name, config.feed_forward_size));
+    let gate_up = loader.fused_linear(&parts, hidden).await?;
     let down = loader
         .linear(&weight(names.down), None, hidden, config.feed_forward_size)
         .await?;
@@ -182,10 +154,6 @@ async fn load_block<S: ByteSource>(
         feed_forward_norm: loader
             .rms_norm(&weight(names.feed_forward_norm), hidden, config.norm_eps)
             .await?,
-        feed_forward: SwiGlu {
-            gate_up,
-            down,
-            feed_forward: config.feed_forward_size,
-        },
+        feed_forward: SwiGlu { gate_up, down },
     })
 }

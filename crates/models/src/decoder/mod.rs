@@ -11,10 +11,12 @@ pub mod llama;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops::CausalMask;
 
 use crate::loader::WeightLoader;
 use crate::rope::Rope;
 use crate::{ComputeDevice, Embedding, Linear, LoadProgress, ModelError, RmsNorm};
+use attention::Pass;
 use block::DecoderBlock;
 
 pub use cache::KvCache;
@@ -51,9 +53,8 @@ impl Decoder {
         progress: LoadProgress<'_>,
     ) -> Result<Self, ModelError> {
         config.validate()?;
-        let budget = config.dense_bytes();
-        device.check_budget("weights in f32", budget.largest, budget.total)?;
         let mut loader = WeightLoader::new(checkpoint, device, progress);
+        loader.check_budget(config.dense_bytes())?;
         let parts = llama::load(&mut loader, &config).await?;
         let scaling = match parts.rope_divisors {
             Some(divisors) => crate::RopeScaling::Divisors(divisors),
@@ -103,7 +104,7 @@ impl Decoder {
     /// # Errors
     /// `out-of-memory` when the device cannot hold it.
     pub fn new_cache(&self, capacity: usize) -> Result<KvCache, ModelError> {
-        KvCache::new(&self.config, capacity, &self.device)
+        KvCache::new(&self.config, capacity, self.resident_bytes, &self.device)
     }
 
     /// The same cache with room for `capacity` tokens.
@@ -111,7 +112,7 @@ impl Decoder {
     /// # Errors
     /// `out-of-memory` when the device cannot hold it.
     pub fn grow_cache(&self, cache: KvCache, capacity: usize) -> Result<KvCache, ModelError> {
-        cache.grow(&self.config, capacity, &self.device)
+        cache.grow(&self.config, capacity, self.resident_bytes, &self.device)
     }
 
     /// Runs `ids` at the positions after the cached ones and appends them to the cache.
@@ -123,18 +124,20 @@ impl Decoder {
     /// has room for; the cache is unchanged then.
     pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor<2>, ModelError> {
         self.check_ids(ids, cache)?;
-        let device = self.device.burn();
-        let tokens = ids.len();
-        let indices: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [tokens]), device);
-        let start = cache.len();
-        let rope = self.rope.rows(start, tokens);
-        let mask = attention::causal_mask(start, tokens, device);
-        let mut hidden = self.embedding.forward(indices);
-        for (block, slot) in self.blocks.iter().zip(cache.layers_mut()) {
-            hidden = block.forward(hidden, slot, start, &rope, mask.as_ref());
+        let (start, tokens) = (cache.len(), ids.len());
+        let pass = Pass {
+            start,
+            rope: self.rope.rows(start, tokens),
+            mask: CausalMask::new(start, tokens),
+        };
+        let mut hidden = self.embedding.forward(ids);
+        let mut layers = Vec::with_capacity(self.blocks.len());
+        for (block, layer) in self.blocks.iter().zip(cache.take_layers()) {
+            let (next, layer) = block.forward(hidden, layer, &pass);
+            hidden = next;
+            layers.push(layer);
         }
-        cache.advance(tokens);
+        cache.advance(layers, tokens);
         Ok(self.norm.forward(hidden))
     }
 

@@ -1,12 +1,12 @@
 //! The BERT family (arXiv 1810.04805) with mean pooling and L2 normalisation, as
 //! sentence-transformers models use it (arXiv 1908.10084).
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, activation};
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
 use serde::Deserialize;
 
 use crate::device::read_f32;
-use crate::loader::{LinearPart, WeightLoader};
+use crate::loader::{DenseBytes, LinearPart, WeightLoader};
 use crate::{ComputeDevice, Embedding, LayerNorm, Linear, LoadProgress, ModelError};
 
 /// Sizes of a BERT encoder, as in its `config.json`.
@@ -101,7 +101,7 @@ impl EncoderConfig {
     }
 
     /// Bytes of the weights in f32, the largest tensor and all, saturating.
-    fn dense_bytes(&self) -> (u64, u64) {
+    fn dense_bytes(&self) -> DenseBytes {
         let (hidden, wide) = (self.hidden_size as u64, self.intermediate_size as u64);
         let table = 4 * hidden * self.vocab_size as u64;
         let positions = 4 * hidden * self.max_position_embeddings as u64;
@@ -110,7 +110,10 @@ impl EncoderConfig {
             .saturating_mul(self.num_hidden_layers as u64)
             .saturating_add(table)
             .saturating_add(positions);
-        (table.max(4 * hidden * wide.max(3 * hidden)), total)
+        DenseBytes {
+            largest: table.max(4 * hidden * wide.max(3 * hidden)),
+            total,
+        }
     }
 }
 
@@ -118,7 +121,6 @@ impl EncoderConfig {
 #[derive(Debug)]
 pub struct Encoder {
     config: EncoderConfig,
-    device: ComputeDevice,
     words: Embedding,
     /// Position rows with the row of token type 0 added, `[max_position_embeddings, hidden]`.
     positions: Tensor<2>,
@@ -148,9 +150,8 @@ impl Encoder {
         device: &ComputeDevice,
         progress: LoadProgress<'_>,
     ) -> Result<Self, ModelError> {
-        let (largest, total) = config.dense_bytes();
-        device.check_budget("weights in f32", largest, total)?;
         let mut loader = WeightLoader::new(checkpoint, device, progress);
+        loader.check_budget(config.dense_bytes())?;
         let prefix = if loader.has("bert.embeddings.word_embeddings.weight") {
             "bert."
         } else {
@@ -187,7 +188,6 @@ impl Encoder {
         Ok(Self {
             positions: positions + types.narrow(0, 0, 1),
             config,
-            device: device.clone(),
             words,
             embedding_norm,
             blocks,
@@ -205,7 +205,7 @@ impl Encoder {
 
     /// Number of weights.
     pub fn parameters(&self) -> u64 {
-        self.resident_bytes / 4
+        self.config.dense_bytes().total / 4
     }
 
     /// Last hidden states of one text: ids with their special tokens -> `[tokens, hidden]`.
@@ -229,10 +229,7 @@ impl Encoder {
                 self.config.vocab_size
             )));
         }
-        let indices: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let indices =
-            Tensor::<1, Int>::from_data(TensorData::new(indices, [tokens]), self.device.burn());
-        let x = self.words.forward(indices) + self.positions.clone().narrow(0, 0, tokens);
+        let x = self.words.forward(ids) + self.positions.clone().narrow(0, 0, tokens);
         let mut x = self.embedding_norm.forward(x);
         for block in &self.blocks {
             x = block.forward(x, self.config.num_attention_heads);

@@ -3,7 +3,7 @@
 use super::{
     Format, Input, NO_BYTES, NO_HALVES, add_scaled, get_half, lane_bytes, lane_bytes_mut, put_half,
 };
-use crate::cpu::activations::{ActivationBlock, Form, Scratch};
+use crate::cpu::activations::{ActivationBlock, Scratch};
 use crate::cpu::isa::{Isa, RowBytes, RowHalves};
 use lexigraft_checkpoint::DType;
 
@@ -22,10 +22,7 @@ impl Format for Q8_0 {
     type Tile = Q8_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q8_0;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Signed,
-        group: 1,
-    };
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q8_0Tile = Q8_0Tile {
         scales: NO_HALVES,
         quants: [NO_BYTES; 8],
@@ -66,19 +63,19 @@ impl Format for Q8_0 {
         first: usize,
         sums: &mut [[I::Floats; P]; T],
     ) {
-        let mut ints = [[isa.start_signed(); P]; T];
+        let mut ints = [[isa.start(0); P]; T];
         for (index, bytes) in tile.quants.iter().enumerate() {
             for part in 0..P {
-                let weights = isa.widen(isa.load(bytes, first + part));
+                let weights = isa.widen_signed(isa.load(bytes, first + part));
                 for (ints, x) in ints.iter_mut().zip(x) {
-                    ints[part] = isa.dot_signed(ints[part], weights, &x.words, index);
+                    ints[part] = isa.dot_words(ints[part], weights, &x.words, 2 * index);
                 }
             }
         }
         for part in 0..P {
             let scales = isa.scales(&tile.scales, first + part);
             for ((sums, ints), x) in sums.iter_mut().zip(ints).zip(x) {
-                let products = isa.total_signed(ints[part]);
+                let products = isa.total(ints[part]);
                 sums[part] = add_scaled(isa, sums[part], products, scales, x.scale);
             }
         }

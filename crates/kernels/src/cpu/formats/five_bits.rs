@@ -4,7 +4,7 @@ use super::{
     Format, Input, NO_BYTES, NO_HALVES, NibbleGroups, add_affine, add_scaled, get_fifths, get_half,
     get_nibbles, join_nibbles, put_fifths, put_half, put_nibbles, split_nibbles,
 };
-use crate::cpu::activations::{ActivationBlock, Form, Scratch};
+use crate::cpu::activations::{ActivationBlock, Scratch};
 use crate::cpu::isa::{Isa, RowBytes, RowHalves};
 use lexigraft_checkpoint::DType;
 
@@ -52,8 +52,8 @@ pub(super) fn dot_tile<I: Isa, const T: usize, const P: usize>(
             let high = isa.with_bits(isa.high_nibbles(bytes), fifths, bit + 1, 4, 0x10);
             let (low, high) = (isa.widen(low), isa.widen(high));
             for (ints, x) in ints.iter_mut().zip(x) {
-                let sum = isa.dot(ints[part], low, &x.words, 2 * index);
-                ints[part] = isa.dot(sum, high, &x.words, 2 * index + 1);
+                let sum = isa.dot_words(ints[part], low, &x.words, 4 * index);
+                ints[part] = isa.dot_words(sum, high, &x.words, 4 * index + 2);
             }
         };
         group(0);
@@ -99,10 +99,7 @@ impl Format for Q5_0 {
     type Tile = Q5_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q5_0;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Bytes,
-        group: 1,
-    };
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q5_0Tile = Q5_0Tile {
         scales: NO_HALVES,
         fifths: NO_BYTES,

@@ -15,7 +15,7 @@ pub(crate) use nibbles::{Q4_0, Q4_1};
 pub(crate) use q6_k::Q6K;
 pub(crate) use superblock::{Q4K, Q5K};
 
-use super::activations::{Form, Scratch};
+use super::activations::Scratch;
 use super::isa::{Isa, RowBytes, RowHalves, TILE_ROWS};
 use lexigraft_checkpoint::DType;
 
@@ -25,7 +25,7 @@ pub(crate) enum Input {
     /// As `f32`.
     Floats,
     /// As quantised blocks of 32, `group` of them for each tile.
-    Blocks { form: Form, group: usize },
+    Blocks { group: usize },
 }
 
 /// A storage type and its tiles.

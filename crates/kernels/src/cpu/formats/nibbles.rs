@@ -4,7 +4,7 @@ use super::{
     Format, Input, NO_BYTES, NO_HALVES, NibbleGroups, add_affine, add_scaled, get_half,
     get_nibbles, join_nibbles, put_half, put_nibbles, split_nibbles,
 };
-use crate::cpu::activations::{ActivationBlock, Form, Scratch};
+use crate::cpu::activations::{ActivationBlock, Scratch};
 use crate::cpu::isa::{Isa, RowHalves};
 use lexigraft_checkpoint::DType;
 
@@ -43,7 +43,7 @@ pub(super) fn dot_tile<I: Isa, const T: usize, const P: usize>(
         for part in 0..P {
             let nibbles = isa.unpack_nibbles(isa.load(group, first + part));
             for (ints, x) in ints.iter_mut().zip(x) {
-                ints[part] = isa.dot_nibbles(ints[part], nibbles, &x.words, index);
+                ints[part] = isa.dot_words(ints[part], nibbles, &x.words, 4 * index);
             }
         }
     }
@@ -54,10 +54,7 @@ impl Format for Q4_0 {
     type Tile = Q4_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q4_0;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Nibbles,
-        group: 1,
-    };
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q4_0Tile = Q4_0Tile {
         scales: NO_HALVES,
         quants: [NO_BYTES; 4],

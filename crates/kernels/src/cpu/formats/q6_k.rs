@@ -4,7 +4,7 @@ use super::{
     Format, Input, NO_BYTES, NO_HALVES, NibbleGroups, add_scaled, get_half, get_nibbles,
     lane_bytes, lane_bytes_mut, put_half, put_nibbles,
 };
-use crate::cpu::activations::{ActivationBlock, Form, Scratch};
+use crate::cpu::activations::{ActivationBlock, Scratch};
 use crate::cpu::isa::{Isa, RowBytes, RowHalves, RowSmall, TILE_ROWS};
 use lexigraft_checkpoint::DType;
 
@@ -74,10 +74,10 @@ impl Run {
                 let low = isa.with_bits(isa.low_nibbles(bytes), highs, bit, 4, 0x30);
                 let high = isa.with_bits(isa.high_nibbles(bytes), highs, bit + 2, 4, 0x30);
                 let (low, high) = (isa.widen(low), isa.widen(high));
-                let word = 4 * half + 2 * index;
+                let word = 8 * half + 4 * index;
                 for (ints, x) in ints.iter_mut().zip(x) {
-                    let sum = isa.dot(ints[part], low, &x.words, word);
-                    ints[part] = isa.dot(sum, high, &x.words, word + 1);
+                    let sum = isa.dot_words(ints[part], low, &x.words, word);
+                    ints[part] = isa.dot_words(sum, high, &x.words, word + 2);
                 }
             };
             group(0);
@@ -118,10 +118,7 @@ impl Format for Q6K {
     type Tile = Q6KTile;
     type X = [ActivationBlock; RUNS];
     const DTYPE: DType = DType::Q6K;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Bytes,
-        group: RUNS,
-    };
+    const INPUT: Input = Input::Blocks { group: RUNS };
     const EMPTY: Q6KTile = Q6KTile {
         d: NO_HALVES,
         scales: [[[0; TILE_ROWS]; 2]; RUNS],

@@ -4,7 +4,7 @@ use super::{
     Format, Input, NO_BYTES, NO_HALVES, NibbleGroups, five_bits, get_fifths, get_half, get_nibbles,
     nibbles, put_fifths, put_half, put_nibbles,
 };
-use crate::cpu::activations::{ActivationBlock, Form, Scratch};
+use crate::cpu::activations::{ActivationBlock, Scratch};
 use crate::cpu::isa::{Isa, RowBytes, RowHalves, RowSmall, TILE_ROWS};
 use lexigraft_checkpoint::DType;
 
@@ -135,10 +135,7 @@ impl Format for Q4K {
     type Tile = Q4KTile;
     type X = [ActivationBlock; GROUPS];
     const DTYPE: DType = DType::Q4K;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Nibbles,
-        group: GROUPS,
-    };
+    const INPUT: Input = Input::Blocks { group: GROUPS };
     const EMPTY: Q4KTile = Q4KTile {
         scales: NO_SCALES,
         quants: [[NO_BYTES; 4]; GROUPS],
@@ -190,10 +187,7 @@ impl Format for Q5K {
     type Tile = Q5KTile;
     type X = [ActivationBlock; GROUPS];
     const DTYPE: DType = DType::Q5K;
-    const INPUT: Input = Input::Blocks {
-        form: Form::Bytes,
-        group: GROUPS,
-    };
+    const INPUT: Input = Input::Blocks { group: GROUPS };
     const EMPTY: Q5KTile = Q5KTile {
         scales: NO_SCALES,
         fifths: [NO_BYTES; GROUPS],

@@ -12,7 +12,7 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::activations::{Form, Words};
+use super::activations::Words;
 use portable::Portable;
 use std::fmt;
 
@@ -37,22 +37,15 @@ pub(crate) trait Isa: Copy {
     const LANES: usize;
     /// Four bytes a row.
     type Bytes: Copy;
-    /// [`Bytes`](Isa::Bytes) in the form that the dot product multiplies.
-    type Wide: Copy;
-    /// Eight nibbles a row in the form that the dot product multiplies.
-    type Nibbles: Copy;
+    /// Two 16-bit numbers a row.
+    type Pairs: Copy;
     /// An integer sum a row.
     type Ints: Copy;
-    /// An integer sum a row of products with signed bytes.
-    type SignedInts: Copy;
     /// A single a row.
     type Floats: Copy;
 
     /// Runs `job` with this instruction set enabled.
     fn run<J: Job>(self, job: J) -> J::Output;
-
-    /// A block of activations as the dot products of `form` read it.
-    fn arrange(self, form: Form, quants: &[i8; 32]) -> Words;
 
     fn load(self, bytes: &RowBytes, part: usize) -> Self::Bytes;
     fn low_nibbles(self, bytes: Self::Bytes) -> Self::Bytes;
@@ -68,37 +61,32 @@ pub(crate) trait Isa: Copy {
         mask: u8,
     ) -> Self::Bytes;
 
-    fn widen(self, bytes: Self::Bytes) -> Self::Wide;
-    /// The lower nibbles, then the upper ones.
-    fn unpack_nibbles(self, bytes: Self::Bytes) -> Self::Nibbles;
+    /// Elements (0, 2) and (1, 3) of each row, unsigned.
+    fn widen(self, bytes: Self::Bytes) -> [Self::Pairs; 2];
+    /// Elements (0, 2) and (1, 3) of each row, signed.
+    fn widen_signed(self, bytes: Self::Bytes) -> [Self::Pairs; 2];
+    /// Elements (0, 2), (1, 3), (4, 6) and (5, 7) of each row, the lower nibbles first.
+    fn unpack_nibbles(self, bytes: Self::Bytes) -> [Self::Pairs; 4];
 
     /// Sums that begin at `offset` in every row.
     fn start(self, offset: i32) -> Self::Ints;
-    /// Adds four products a row: bytes in 0..=127 times the activations
-    /// `4 index..` of [`Form::Bytes`].
-    fn dot(self, sum: Self::Ints, bytes: Self::Wide, x: &Words, index: usize) -> Self::Ints;
-    /// Adds eight products a row: nibbles times the activations `8 index..` of
-    /// [`Form::Nibbles`].
-    fn dot_nibbles(
+    /// Adds the products with one word of activations, two a row.
+    fn dot(self, sum: Self::Ints, pairs: Self::Pairs, word: u32) -> Self::Ints;
+    /// Adds the products with `N` words of activations from `first` on.
+    #[inline(always)]
+    fn dot_words<const N: usize>(
         self,
-        sum: Self::Ints,
-        nibbles: Self::Nibbles,
+        mut sum: Self::Ints,
+        pairs: [Self::Pairs; N],
         x: &Words,
-        index: usize,
-    ) -> Self::Ints;
+        first: usize,
+    ) -> Self::Ints {
+        for (i, pairs) in pairs.into_iter().enumerate() {
+            sum = self.dot(sum, pairs, x[first + i]);
+        }
+        sum
+    }
     fn total(self, sum: Self::Ints) -> Self::Floats;
-
-    fn start_signed(self) -> Self::SignedInts;
-    /// Adds four products a row: any signed bytes times the activations
-    /// `4 index..` of [`Form::Signed`].
-    fn dot_signed(
-        self,
-        sum: Self::SignedInts,
-        bytes: Self::Wide,
-        x: &Words,
-        index: usize,
-    ) -> Self::SignedInts;
-    fn total_signed(self, sum: Self::SignedInts) -> Self::Floats;
 
     fn splat(self, value: f32) -> Self::Floats;
     fn load_floats(self, values: &RowFloats, part: usize) -> Self::Floats;
@@ -142,8 +130,6 @@ enum Kind {
     Avx512Vnni(x86::Avx2<{ x86::AVX512_VNNI }>),
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Wasm(wasm::Wasm),
-    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-    WasmRelaxed(wasm::Relaxed),
 }
 
 impl Instructions {
@@ -156,9 +142,6 @@ impl Instructions {
     }
 
     /// All that this machine has, the fastest first.
-    ///
-    /// In WebAssembly a module decides when it is compiled: relaxed SIMD is
-    /// used where the module may use it.
     pub fn available() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
@@ -167,8 +150,6 @@ impl Instructions {
             x86::Avx2::<{ x86::AVX_VNNI }>::detect().map(Kind::AvxVnni),
             #[cfg(target_arch = "x86_64")]
             x86::Avx2::<{ x86::MADD }>::detect().map(Kind::Avx2),
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Some(Kind::WasmRelaxed(wasm::Relaxed)),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Some(Kind::Wasm(wasm::Wasm)),
             Some(Kind::Portable(Portable)),
@@ -190,8 +171,6 @@ impl Instructions {
             Kind::Avx512Vnni(_) => "AVX-512 VNNI",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Kind::Wasm(_) => "WebAssembly SIMD128",
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Kind::WasmRelaxed(_) => "WebAssembly relaxed SIMD",
         }
     }
 
@@ -206,8 +185,6 @@ impl Instructions {
             Kind::Avx512Vnni(isa) => isa.run(job),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Kind::Wasm(isa) => isa.run(job),
-            #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-            Kind::WasmRelaxed(isa) => isa.run(job),
         }
     }
 }

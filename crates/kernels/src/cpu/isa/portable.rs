@@ -1,7 +1,6 @@
 //! Plain Rust: the twin that the other instruction sets are compared with.
 
 use super::{Isa, Job, RowBytes, RowFloats, RowHalves, RowSmall, TILE_ROWS};
-use crate::cpu::activations::{Form, Words, byte_words};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -24,22 +23,6 @@ fn zip(a: RowFloats, b: RowFloats, f: impl Fn(f32, f32) -> f32) -> RowFloats {
         *out = f(*out, b);
     }
     out
-}
-
-#[inline(always)]
-fn dot_quads(
-    mut sum: [i32; TILE_ROWS],
-    quads: Quads,
-    x: u32,
-    weight: impl Fn(u8) -> i32,
-) -> [i32; TILE_ROWS] {
-    let x = x.to_le_bytes().map(|x| i32::from(x as i8));
-    for (sum, quad) in sum.iter_mut().zip(quads) {
-        for (q, x) in quad.into_iter().zip(x) {
-            *sum += weight(q) * x;
-        }
-    }
-    sum
 }
 
 /// As `lexigraft_checkpoint` converts halves, which is exact.
@@ -68,19 +51,12 @@ fn pairs(halves: &RowHalves) -> [[u8; 2]; TILE_ROWS] {
 impl Isa for Portable {
     const LANES: usize = TILE_ROWS;
     type Bytes = Quads;
-    type Wide = Quads;
-    type Nibbles = [Quads; 2];
+    type Pairs = [[i16; 2]; TILE_ROWS];
     type Ints = [i32; TILE_ROWS];
-    type SignedInts = [i32; TILE_ROWS];
     type Floats = RowFloats;
 
     fn run<J: Job>(self, job: J) -> J::Output {
         job.run(self)
-    }
-
-    #[inline(always)]
-    fn arrange(self, _: Form, quants: &[i8; 32]) -> Words {
-        byte_words(quants)
     }
 
     #[inline(always)]
@@ -114,60 +90,44 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn widen(self, bytes: Quads) -> Quads {
-        bytes
+    fn widen(self, bytes: Quads) -> [Self::Pairs; 2] {
+        [
+            map(bytes, |b| [b[0], b[2]].map(i16::from)),
+            map(bytes, |b| [b[1], b[3]].map(i16::from)),
+        ]
     }
 
     #[inline(always)]
-    fn unpack_nibbles(self, bytes: Quads) -> [Quads; 2] {
-        [self.low_nibbles(bytes), self.high_nibbles(bytes)]
+    fn widen_signed(self, bytes: Quads) -> [Self::Pairs; 2] {
+        [
+            map(bytes, |b| [b[0], b[2]].map(|b| i16::from(b as i8))),
+            map(bytes, |b| [b[1], b[3]].map(|b| i16::from(b as i8))),
+        ]
     }
 
     #[inline(always)]
-    fn start(self, offset: i32) -> [i32; TILE_ROWS] {
+    fn unpack_nibbles(self, bytes: Quads) -> [Self::Pairs; 4] {
+        let [a, b] = self.widen(self.low_nibbles(bytes));
+        let [c, d] = self.widen(self.high_nibbles(bytes));
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn start(self, offset: i32) -> Self::Ints {
         [offset; TILE_ROWS]
     }
 
     #[inline(always)]
-    fn dot(self, sum: Self::Ints, bytes: Quads, x: &Words, index: usize) -> Self::Ints {
-        dot_quads(sum, bytes, x[index], i32::from)
-    }
-
-    #[inline(always)]
-    fn dot_nibbles(
-        self,
-        sum: Self::Ints,
-        [low, high]: [Quads; 2],
-        x: &Words,
-        index: usize,
-    ) -> Self::Ints {
-        let sum = self.dot(sum, low, x, 2 * index);
-        self.dot(sum, high, x, 2 * index + 1)
+    fn dot(self, mut sum: Self::Ints, pairs: Self::Pairs, word: u32) -> Self::Ints {
+        let (x, y) = (word as i16, (word >> 16) as i16);
+        for (sum, [a, b]) in sum.iter_mut().zip(pairs) {
+            *sum += i32::from(a) * i32::from(x) + i32::from(b) * i32::from(y);
+        }
+        sum
     }
 
     #[inline(always)]
     fn total(self, sum: Self::Ints) -> RowFloats {
-        map(sum, |sum| sum as f32)
-    }
-
-    #[inline(always)]
-    fn start_signed(self) -> Self::SignedInts {
-        [0; TILE_ROWS]
-    }
-
-    #[inline(always)]
-    fn dot_signed(
-        self,
-        sum: Self::SignedInts,
-        bytes: Quads,
-        x: &Words,
-        index: usize,
-    ) -> Self::SignedInts {
-        dot_quads(sum, bytes, x[index], |q| i32::from(q as i8))
-    }
-
-    #[inline(always)]
-    fn total_signed(self, sum: Self::SignedInts) -> RowFloats {
         map(sum, |sum| sum as f32)
     }
 

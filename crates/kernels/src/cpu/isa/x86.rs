@@ -1,15 +1,14 @@
-//! x86-64: AVX2, with the byte dot product of VNNI where the machine has it.
+//! x86-64: AVX2, with the dot product of VNNI where the machine has it.
 #![allow(unsafe_code)]
 
 use super::{Isa, Job, RowBytes, RowFloats, RowHalves, RowSmall};
-use crate::cpu::activations::{Form, Words, byte_words, split_words};
 use core::arch::x86_64::*;
 
-/// Dot products by `vpmaddubsw` and `vpmaddwd`.
+/// Dot products by `vpmaddwd` and an addition.
 pub(crate) const MADD: u8 = 0;
-/// Dot products by `vpdpbusd` of AVX-VNNI.
+/// Dot products by `vpdpwssd` of AVX-VNNI.
 pub(crate) const AVX_VNNI: u8 = 1;
-/// Dot products by `vpdpbusd` of AVX-512 VNNI, on vectors of 256 bits.
+/// Dot products by `vpdpwssd` of AVX-512 VNNI, on vectors of 256 bits.
 pub(crate) const AVX512_VNNI: u8 = 2;
 
 /// A machine that has AVX2, F16C and the dot product `DOT`.
@@ -31,29 +30,6 @@ impl<const DOT: u8> Avx2<DOT> {
         };
         (base && dot).then_some(Self(()))
     }
-
-    #[inline(always)]
-    fn splat_word(self, word: u32) -> __m256i {
-        // SAFETY: the value proves that the machine has AVX.
-        unsafe { _mm256_set1_epi32(word as i32) }
-    }
-
-    /// `sum + Σ unsigned * signed` over the four bytes of each lane. Pairs of
-    /// products must fit 16 bits: `unsigned` is at most 127.
-    #[inline(always)]
-    fn dot_bytes(self, sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
-        // SAFETY: the value proves that the machine has these instructions.
-        unsafe {
-            match DOT {
-                AVX_VNNI => _mm256_dpbusd_avx_epi32(sum, unsigned, signed),
-                AVX512_VNNI => _mm256_dpbusd_epi32(sum, unsigned, signed),
-                _ => {
-                    let pairs = _mm256_maddubs_epi16(unsigned, signed);
-                    _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-                }
-            }
-        }
-    }
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -74,10 +50,8 @@ fn run_avx512_vnni<J: Job>(isa: Avx2<AVX512_VNNI>, job: J) -> J::Output {
 impl<const DOT: u8> Isa for Avx2<DOT> {
     const LANES: usize = 8;
     type Bytes = __m256i;
-    type Wide = __m256i;
-    type Nibbles = [__m256i; 2];
+    type Pairs = __m256i;
     type Ints = __m256i;
-    type SignedInts = [__m256i; 2];
     type Floats = __m256;
 
     fn run<J: Job>(self, job: J) -> J::Output {
@@ -88,14 +62,6 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
                 AVX512_VNNI => run_avx512_vnni(Avx2(()), job),
                 _ => run_madd(Avx2(()), job),
             }
-        }
-    }
-
-    #[inline(always)]
-    fn arrange(self, form: Form, quants: &[i8; 32]) -> Words {
-        match form {
-            Form::Nibbles | Form::Bytes => byte_words(quants),
-            Form::Signed => split_words(quants),
         }
     }
 
@@ -133,13 +99,39 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     }
 
     #[inline(always)]
-    fn widen(self, bytes: __m256i) -> __m256i {
-        bytes
+    fn widen(self, bytes: __m256i) -> [__m256i; 2] {
+        // SAFETY: the value proves that the machine has AVX2.
+        unsafe {
+            [
+                _mm256_and_si256(bytes, _mm256_set1_epi16(0x00ff)),
+                _mm256_srli_epi16::<8>(bytes),
+            ]
+        }
     }
 
     #[inline(always)]
-    fn unpack_nibbles(self, bytes: __m256i) -> [__m256i; 2] {
-        [self.low_nibbles(bytes), self.high_nibbles(bytes)]
+    fn widen_signed(self, bytes: __m256i) -> [__m256i; 2] {
+        // SAFETY: the value proves that the machine has AVX2.
+        unsafe {
+            [
+                _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(bytes)),
+                _mm256_srai_epi16::<8>(bytes),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn unpack_nibbles(self, bytes: __m256i) -> [__m256i; 4] {
+        // SAFETY: the value proves that the machine has AVX2.
+        unsafe {
+            let mask = _mm256_set1_epi16(0x000f);
+            [
+                _mm256_and_si256(bytes, mask),
+                _mm256_and_si256(_mm256_srli_epi16::<8>(bytes), mask),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), mask),
+                _mm256_srli_epi16::<12>(bytes),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -149,53 +141,22 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     }
 
     #[inline(always)]
-    fn dot(self, sum: __m256i, bytes: __m256i, x: &Words, index: usize) -> __m256i {
-        self.dot_bytes(sum, bytes, self.splat_word(x[index]))
-    }
-
-    #[inline(always)]
-    fn dot_nibbles(
-        self,
-        sum: __m256i,
-        [low, high]: [__m256i; 2],
-        x: &Words,
-        index: usize,
-    ) -> __m256i {
-        let sum = self.dot(sum, low, x, 2 * index);
-        self.dot(sum, high, x, 2 * index + 1)
+    fn dot(self, sum: __m256i, pairs: __m256i, word: u32) -> __m256i {
+        // SAFETY: the value proves that the machine has these instructions.
+        unsafe {
+            let word = _mm256_set1_epi32(word as i32);
+            match DOT {
+                AVX_VNNI => _mm256_dpwssd_avx_epi32(sum, pairs, word),
+                AVX512_VNNI => _mm256_dpwssd_epi32(sum, pairs, word),
+                _ => _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, word)),
+            }
+        }
     }
 
     #[inline(always)]
     fn total(self, sum: __m256i) -> __m256 {
         // SAFETY: the value proves that the machine has AVX.
         unsafe { _mm256_cvtepi32_ps(sum) }
-    }
-
-    #[inline(always)]
-    fn start_signed(self) -> [__m256i; 2] {
-        [self.start(0); 2]
-    }
-
-    #[inline(always)]
-    fn dot_signed(
-        self,
-        [positive, negative]: [__m256i; 2],
-        bytes: __m256i,
-        x: &Words,
-        index: usize,
-    ) -> [__m256i; 2] {
-        let up = self.splat_word(x[index]);
-        let down = self.splat_word(x[8 + index]);
-        [
-            self.dot_bytes(positive, up, bytes),
-            self.dot_bytes(negative, down, bytes),
-        ]
-    }
-
-    #[inline(always)]
-    fn total_signed(self, [positive, negative]: [__m256i; 2]) -> __m256 {
-        // SAFETY: the value proves that the machine has AVX2.
-        self.total(unsafe { _mm256_sub_epi32(positive, negative) })
     }
 
     #[inline(always)]

@@ -1,0 +1,51 @@
+//! Root-mean-square normalisation (arXiv 1910.07467), with the residual sum before it.
+
+use super::math::lanes;
+
+/// `out = x / sqrt(mean(x²) + eps) * weight` for each row of `[tokens, hidden]`.
+///
+/// `weight` is `[hidden]`; what does not fill a row is left alone.
+pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let hidden = weight.len().max(1);
+    for (x, out) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
+        let scale = scale(x, eps);
+        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+            *out = x * scale * weight;
+        }
+    }
+}
+
+fn scale(x: &[f32], eps: f32) -> f32 {
+    let (chunks, rest) = x.as_chunks::<16>();
+    let mut sums = [0.0f32; 16];
+    for x in chunks {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum += x * x;
+        }
+    }
+    let rest: f32 = rest.iter().map(|x| x * x).sum();
+    ((lanes(sums) + rest) / x.len() as f32 + eps).sqrt().recip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_length_of_its_weights() {
+        for hidden in [1, 3, 16, 37] {
+            let x: Vec<f32> = (0..2 * hidden).map(|i| (i as f32 * 0.7).sin()).collect();
+            let weight: Vec<f32> = (0..hidden).map(|i| 1.0 + i as f32).collect();
+            let mut out = vec![0.0; x.len()];
+            rms_norm(&x, &weight, 1e-5, &mut out);
+            for (x, out) in x.chunks(hidden).zip(out.chunks(hidden)) {
+                let mean: f64 =
+                    x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / hidden as f64;
+                for ((x, out), weight) in x.iter().zip(out).zip(&weight) {
+                    let want = f64::from(*x) / (mean + 1e-5).sqrt() * f64::from(*weight);
+                    assert!((f64::from(*out) - want).abs() <= 1e-5 * want.abs() + 1e-6);
+                }
+            }
+        }
+    }
+}

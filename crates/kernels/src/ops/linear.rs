@@ -1,0 +1,51 @@
+use burn::tensor::Tensor;
+
+use super::host;
+use crate::cpu::PackedMatrix;
+
+/// `x Wᵀ`, plus `residual` where there is one: `[tokens, cols] -> [tokens, rows]`.
+///
+/// Activations are rounded to bytes, see [`cpu`](crate::cpu).
+pub fn packed_linear(
+    x: Tensor<2>,
+    weight: &PackedMatrix,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let tokens = x.dims()[0];
+    let mut out = vec![0.0; tokens * weight.rows()];
+    let x = on_host(x);
+    let done = host::with_scratch(|scratch| weight.matmul(x.values(), tokens, &mut out, scratch));
+    check(done);
+    if let Some(residual) = residual {
+        let residual = on_host(residual);
+        for (out, residual) in out.iter_mut().zip(residual.values()) {
+            *out += residual;
+        }
+    }
+    host::tensor(out, [tokens, weight.rows()])
+}
+
+/// Rows of the matrix, exactly: `[ids] -> [ids, cols]`.
+pub fn packed_rows(ids: &[u32], weight: &PackedMatrix) -> Tensor<2> {
+    let mut out = vec![0.0; ids.len() * weight.cols()];
+    check(weight.rows_into(ids, &mut out));
+    host::tensor(out, [ids.len(), weight.cols()])
+}
+
+#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
+fn on_host(tensor: Tensor<2>) -> host::HostTensor {
+    match host::take(tensor) {
+        Ok(tensor) => tensor,
+        Err(tensor) => panic!(
+            "a packed matrix is in the processor's memory, and {:?} is not",
+            tensor.device()
+        ),
+    }
+}
+
+#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
+fn check(done: Result<(), crate::KernelError>) {
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+}

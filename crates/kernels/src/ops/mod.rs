@@ -1,0 +1,27 @@
+//! Operations of transformer blocks on Burn tensors.
+//!
+//! Each function looks at the device of its first tensor: on Burn's Flex backend the slice kernels
+//! of [`cpu`](crate::cpu) run on the tensors' own memory, elsewhere plain Burn operations. Shapes
+//! are written outermost first, as `[tokens, hidden]`.
+//!
+//! # Panics
+//! As Burn's own operations, when shapes do not fit.
+
+mod attention;
+#[cfg(feature = "cpu")]
+mod host;
+#[cfg(feature = "cpu")]
+mod linear;
+#[cfg(all(test, feature = "cpu"))]
+mod parity;
+mod rms_norm;
+mod rope;
+mod swiglu;
+
+pub use crate::cpu::Heads;
+pub use attention::{CausalMask, attention};
+#[cfg(feature = "cpu")]
+pub use linear::{packed_linear, packed_rows};
+pub use rms_norm::rms_norm;
+pub use rope::{RopeRows, rope_append};
+pub use swiglu::swiglu;

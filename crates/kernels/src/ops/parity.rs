@@ -1,0 +1,103 @@
+//! The slice kernels against the references in plain Burn, on the same tensors.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{CausalMask, Heads, RopeRows, attention, rms_norm, rope, swiglu};
+
+fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
+    let values: Vec<f32> = (0..shape.iter().product())
+        .map(|i: usize| (i as f32 * 1.31 + seed).sin() * 2.0)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn assert_close<const D: usize>(have: Tensor<D>, want: Tensor<D>) {
+    assert_eq!(have.dims(), want.dims());
+    let distance = (have - want.clone()).abs() / (want.abs() + 1.0);
+    let worst: f32 = distance.max().into_scalar();
+    assert!(worst < 2e-5, "{worst}");
+}
+
+#[test]
+fn rms_norms_agree() {
+    for shape in [[1, 1], [3, 7], [5, 64], [2, 576]] {
+        let (x, weight) = (noise(shape, 0.1), noise([shape[1]], 0.2));
+        let want = rms_norm::reference(x.clone(), &weight, 1e-5);
+        assert_close(super::rms_norm(x, &weight, 1e-5), want);
+    }
+}
+
+#[test]
+fn a_view_is_read_where_it_lies() {
+    let weight = noise([7], 0.3);
+    let x = noise([9, 7], 0.4);
+    let (rows, columns) = (x.clone().narrow(0, 3, 4), x.swap_dims(0, 1).narrow(1, 1, 7));
+    for view in [rows, columns] {
+        let want = rms_norm::reference(view.clone(), &weight, 1e-5);
+        assert_close(super::rms_norm(view, &weight, 1e-5), want);
+    }
+}
+
+#[test]
+fn swiglus_agree() {
+    for shape in [[1, 2], [3, 10], [4, 3072]] {
+        let x = noise(shape, 0.5) * 20.0;
+        assert_close(super::swiglu(x.clone()), swiglu::reference(x));
+    }
+}
+
+#[test]
+fn attention_over_an_appended_cache_agrees() {
+    for (heads, kv_heads, head_dim) in [(1, 1, 2), (4, 2, 6), (9, 3, 64)] {
+        let heads = Heads {
+            heads,
+            kv_heads,
+            head_dim,
+        };
+        for (start, tokens, spare) in [(0, 1, 0), (0, 5, 2), (7, 1, 3), (30, 9, 0)] {
+            let shape = [kv_heads, start + tokens + spare, head_dim];
+            let (keys, values) = (noise(shape, 0.6), noise(shape, 0.7));
+            let qkv = noise([tokens, heads.columns()], 0.8);
+            let angles = RopeRows {
+                cos: noise([1, tokens, head_dim], 0.9),
+                sin: noise([1, tokens, head_dim], 1.0),
+            };
+            let want = rope::reference(
+                qkv.clone(),
+                heads,
+                &angles,
+                start,
+                keys.clone(),
+                values.clone(),
+            );
+            let have = super::rope_append(qkv, heads, &angles, start, keys, values);
+            assert_close(have.0.clone(), want.0.clone());
+            assert_close(have.1.clone(), want.1.clone());
+            assert_close(have.2.clone(), want.2.clone());
+            let mask = CausalMask::new(start, tokens);
+            assert_close(
+                super::attention(have.0, &have.1, &have.2, heads, &mask),
+                attention::reference(want.0, &want.1, &want.2, heads, &mask),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_cache_that_others_hold_is_copied_before_it_is_written() {
+    let heads = Heads {
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 2,
+    };
+    let keys = Tensor::<3>::zeros([1, 4, 2], &Device::flex());
+    let angles = RopeRows {
+        cos: Tensor::ones([1, 1, 2], &Device::flex()),
+        sin: Tensor::zeros([1, 1, 2], &Device::flex()),
+    };
+    let qkv = noise([1, heads.columns()], 1.1);
+    let (_, written, _) = super::rope_append(qkv, heads, &angles, 1, keys.clone(), keys.clone());
+    let sum = |tensor: Tensor<3>| -> f32 { tensor.abs().sum().into_scalar() };
+    assert_eq!(sum(keys), 0.0);
+    assert!(sum(written) > 0.0);
+}

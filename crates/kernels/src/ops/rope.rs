@@ -1,0 +1,125 @@
+use burn::tensor::{Tensor, s};
+
+use super::Heads;
+
+/// The angles of a forward pass, shared by all its layers.
+///
+/// Both are `[1, tokens, head_dim]`, the first half of `sin` negated, so that a rotation is
+/// `x * cos + swap_halves(x) * sin`.
+#[derive(Debug, Clone)]
+pub struct RopeRows {
+    /// Cosines, each half the same.
+    pub cos: Tensor<3>,
+    /// Sines, the first half negated.
+    pub sin: Tensor<3>,
+}
+
+impl RopeRows {
+    /// Rotates `[heads, tokens, head_dim]`; element `i` turns with element `i + head_dim / 2`.
+    pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
+        let half = x.dims()[2] / 2;
+        let first = x.clone().narrow(2, 0, half);
+        let second = x.clone().narrow(2, half, half);
+        x * self.cos.clone() + Tensor::cat(vec![second, first], 2) * self.sin.clone()
+    }
+}
+
+/// Rotates queries and keys (arXiv 2104.09864) and puts keys and values into the cache at
+/// positions `start..start + tokens`, in place where nobody else holds it.
+///
+/// `qkv` is `[tokens, (heads + 2 kv_heads) * head_dim]`, `keys` and `values` are
+/// `[kv_heads, capacity, head_dim]`. Returns queries `[tokens, heads * head_dim]`, keys and values.
+pub fn rope_append(
+    qkv: Tensor<2>,
+    heads: Heads,
+    rope: &RopeRows,
+    start: usize,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+) -> (Tensor<2>, Tensor<3>, Tensor<3>) {
+    #[cfg(feature = "cpu")]
+    let (qkv, keys, values) = match on_host(qkv, heads, rope, start, keys, values) {
+        Ok(done) => return done,
+        Err(operands) => operands,
+    };
+    reference(qkv, heads, rope, start, keys, values)
+}
+
+#[cfg(feature = "cpu")]
+type Operands = (Tensor<2>, Tensor<3>, Tensor<3>);
+
+#[cfg(feature = "cpu")]
+fn on_host(
+    qkv: Tensor<2>,
+    heads: Heads,
+    rope: &RopeRows,
+    start: usize,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+) -> Result<Operands, Operands> {
+    use super::host::{take, tensor, view};
+    let tokens = qkv.dims()[0];
+    let (Some(cos), Some(sin)) = (view(&rope.cos), view(&rope.sin)) else {
+        return Err((qkv, keys, values));
+    };
+    let qkv = match take(qkv) {
+        Ok(qkv) => qkv,
+        Err(qkv) => return Err((qkv, keys, values)),
+    };
+    let (mut keys, mut values) = match (take(keys), take(values)) {
+        (Ok(keys), Ok(values)) => (keys, values),
+        (keys, values) => {
+            let back = |taken: Result<super::host::HostTensor, Tensor<3>>| {
+                taken.map_or_else(|tensor| tensor, |host| host.into_tensor())
+            };
+            return Err((qkv.into_tensor(), back(keys), back(values)));
+        }
+    };
+    let mut queries = vec![0.0; tokens * heads.query_columns()];
+    crate::cpu::rope_append(
+        qkv.values(),
+        heads,
+        cos.values(),
+        sin.values(),
+        start,
+        keys.values_mut(),
+        values.values_mut(),
+        &mut queries,
+    );
+    let queries = tensor(queries, [tokens, heads.query_columns()]);
+    Ok((queries, keys.into_tensor(), values.into_tensor()))
+}
+
+pub(super) fn reference(
+    qkv: Tensor<2>,
+    heads: Heads,
+    rope: &RopeRows,
+    start: usize,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+) -> (Tensor<2>, Tensor<3>, Tensor<3>) {
+    let tokens = qkv.dims()[0];
+    let Heads {
+        heads,
+        kv_heads,
+        head_dim,
+    } = heads;
+    // [tokens, heads + 2 kv_heads, head_dim] -> heads first
+    let qkv = qkv
+        .reshape([tokens, heads + 2 * kv_heads, head_dim])
+        .swap_dims(0, 1);
+    let turned = rope.rotate(qkv.clone().narrow(0, 0, heads + kv_heads));
+    let queries = turned
+        .clone()
+        .narrow(0, 0, heads)
+        .swap_dims(0, 1)
+        .reshape([tokens, heads * head_dim]);
+    let end = start + tokens;
+    let new_keys = turned.narrow(0, heads, kv_heads);
+    let new_values = qkv.narrow(0, heads + kv_heads, kv_heads);
+    (
+        queries,
+        keys.slice_assign(s![.., start..end, ..], new_keys),
+        values.slice_assign(s![.., start..end, ..], new_values),
+    )
+}
