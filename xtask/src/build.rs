@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the two WebAssembly modules, the npm package, the page.
+//! `cargo xtask build`: the three WebAssembly modules, the npm package, the page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,9 @@ use crate::{node, process, wasm_bindgen, workspace};
 /// in the cache and not among the repository's packages.
 const BINARYEN: &str = "132.0.0";
 /// The features that Rust and wasm-bindgen use; wasm-opt rejects a module that uses one it was not told of.
-const WASM_OPT_FLAGS: [&str; 8] = [
+const WASM_OPT_FLAGS: [&str; 9] = [
     "--enable-simd",
+    "--enable-threads",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
@@ -37,7 +38,7 @@ pub struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// The WebAssembly module for the CPU
+    /// The two WebAssembly modules for the CPU
     Cpu,
     /// The WebAssembly module for WebGPU
     Gpu,
@@ -45,21 +46,39 @@ enum Part {
     Web,
 }
 
-/// One of the two modules. They have the same surface; neither carries the other's weight.
-#[derive(Clone, Copy)]
+/// One of the modules. They have the same surface, and none carries another's weight.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Module {
     Cpu,
+    /// For pages whose workers may share memory.
+    CpuThreads,
     Gpu,
 }
 
 impl Module {
-    pub const ALL: [Self; 2] = [Self::Cpu, Self::Gpu];
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::CpuThreads, Self::Gpu];
 
-    /// The cargo feature and the folder under `pkg/wasm`.
+    /// The folder under `pkg/wasm`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::CpuThreads => "cpu-threads",
             Self::Gpu => "gpu",
+        }
+    }
+
+    /// The cargo feature.
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Cpu | Self::CpuThreads => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+
+    fn part(self) -> Part {
+        match self {
+            Self::Cpu | Self::CpuThreads => Part::Cpu,
+            Self::Gpu => Part::Gpu,
         }
     }
 
@@ -71,11 +90,10 @@ impl Module {
 
 pub fn run(args: &Args) -> Result<()> {
     let parts = |part: Part| args.only.is_none_or(|only| only == part);
-    if parts(Part::Cpu) {
-        module(Module::Cpu, args.release)?;
-    }
-    if parts(Part::Gpu) {
-        module(Module::Gpu, args.release)?;
+    for each in Module::ALL {
+        if parts(each.part()) {
+            module(each, args.release)?;
+        }
     }
     if parts(Part::Web) {
         web()?;
@@ -94,13 +112,14 @@ pub fn everything(release: bool) -> Result<()> {
 /// Compiles one module and makes its JavaScript side.
 pub fn module(module: Module, release: bool) -> Result<()> {
     let toolchain = WasmToolchain::ready()?;
+    let threads = module == Module::CpuThreads;
     let bindgen = wasm_bindgen::ready()?;
     process::say(&format!(
         "WebAssembly module {}, by {}",
         module.name(),
         toolchain.describe()
     ));
-    let mut cargo = toolchain.cargo("build")?;
+    let mut cargo = toolchain.cargo("build", threads)?;
     cargo.args([
         "--profile",
         "wasm",
@@ -108,13 +127,13 @@ pub fn module(module: Module, release: bool) -> Result<()> {
         "lexigraft-wasm",
         "--no-default-features",
     ]);
-    process::run(cargo.args(["--features", module.name()]))?;
+    process::run(cargo.args(["--features", module.feature()]))?;
 
-    let target = workspace::wasm_target()?
+    let target = wasm_toolchain::target_folder(threads)?
         .join(wasm_toolchain::TARGET)
         .join("wasm");
     let compiled = target.join("lexigraft_wasm.wasm");
-    // Both modules are compiled to the same name, so times cannot tell whether the one below is
+    // Two modules are compiled to the same name, so times cannot tell whether the one below is
     // this module's; the work is a second or two.
     let folder = module.folder();
     let plain = workspace::wasm_target()?
@@ -149,7 +168,7 @@ pub fn web() -> Result<()> {
     for module in Module::ALL {
         if !module.folder().join("lexigraft_bg.wasm").exists() {
             bail!(
-                "the {0} module is not built yet; run: cargo xtask build --only {0}",
+                "the {} module is not built yet; run: cargo xtask build",
                 module.name()
             );
         }

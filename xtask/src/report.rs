@@ -10,7 +10,7 @@ pub struct Report {
 }
 
 struct Stage {
-    name: &'static str,
+    name: String,
     took: Duration,
     tests: Counts,
     /// Why the stage failed, if it did.
@@ -27,11 +27,7 @@ pub struct Counts {
 impl Report {
     /// Runs one stage and notes how it went. Returns whether it succeeded, so that a stage that
     /// builds on it can be left out.
-    pub fn stage(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce(&mut Counts) -> Result<()>,
-    ) -> bool {
+    pub fn stage(&mut self, name: &str, work: impl FnOnce(&mut Counts) -> Result<()>) -> bool {
         println!();
         crate::process::say(&format!("== {name}"));
         let start = Instant::now();
@@ -44,7 +40,7 @@ impl Report {
         }
         let succeeded = failure.is_none() && tests.failed == 0;
         self.stages.push(Stage {
-            name,
+            name: name.to_owned(),
             took: start.elapsed(),
             tests,
             failure,
@@ -53,10 +49,10 @@ impl Report {
     }
 
     /// Notes a stage that cannot run because an earlier one failed.
-    pub fn left_out(&mut self, name: &'static str, why: &str) {
+    pub fn left_out(&mut self, name: &str, why: &str) {
         let failure = Some(format!("not run: {why}"));
         self.stages.push(Stage {
-            name,
+            name: name.to_owned(),
             took: Duration::ZERO,
             tests: Counts {
                 passed: 0,

@@ -99,9 +99,12 @@ fn web(report: &mut Report) {
 }
 
 fn in_browser(report: &mut Report, quick: bool) {
-    let cpu = report.stage("build module cpu", |_| build::module(Module::Cpu, false));
-    let gpu = report.stage("build module gpu", |_| build::module(Module::Gpu, false));
-    if !(cpu && gpu) {
+    let mut built = true;
+    for module in Module::ALL {
+        let stage = format!("build module {}", module.name());
+        built &= report.stage(&stage, |_| build::module(module, false));
+    }
+    if !built {
         return report.left_out("browser tests", "a module did not build");
     }
     if !report.stage("build package and page", |_| build::web()) {

@@ -19,6 +19,18 @@ const DEBIAN_PACKAGES: [&str; 5] = [
     "rust-web-llvm",
     "lld-22",
 ];
+/// A memory that is shared, imported and may grow to all that 32 bits address; the exports are what
+/// wasm-bindgen gives each thread its stack and thread-local variables with.
+const THREAD_FLAGS: [&str; 8] = [
+    "-C target-feature=+atomics,+bulk-memory,+mutable-globals",
+    "-C link-arg=--shared-memory",
+    "-C link-arg=--import-memory",
+    "-C link-arg=--max-memory=4294967296",
+    "-C link-arg=--export=__wasm_init_tls",
+    "-C link-arg=--export=__tls_size",
+    "-C link-arg=--export=__tls_align",
+    "-C link-arg=--export=__tls_base",
+];
 /// The oldest compiler that this workspace accepts, as in `rust-version`.
 const OLDEST: (u32, u32) = (1, 95);
 
@@ -67,19 +79,25 @@ impl WasmToolchain {
         }
     }
 
-    /// `cargo` for building a crate to WebAssembly with 128-bit SIMD.
-    pub fn cargo(&self, subcommand: &str) -> Result<Command> {
+    /// `cargo` for building a crate to WebAssembly with 128-bit SIMD; with `threads`, for a memory
+    /// that workers share.
+    pub fn cargo(&self, subcommand: &str, threads: bool) -> Result<Command> {
         let mut cargo = match self {
             Self::Rustup => process::cargo()?,
             Self::Debian { .. } => process::command("/usr/bin/cargo"),
         };
         process::forget_this_crate(&mut cargo);
         cargo.arg(subcommand).args(["--target", TARGET]);
-        cargo.env("CARGO_TARGET_DIR", workspace::wasm_target()?);
-        cargo.env(
-            "RUSTFLAGS",
-            "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
-        );
+        cargo.env("CARGO_TARGET_DIR", target_folder(threads)?);
+        let flags = ["-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\""];
+        let more = if threads { &THREAD_FLAGS[..] } else { &[] };
+        cargo.env("RUSTFLAGS", [&flags[..], more].concat().join(" "));
+        if threads && let Self::Rustup = self {
+            // The target's own standard library knows no atomics.
+            rust_sources()?;
+            cargo.arg("-Zbuild-std=std,panic_abort");
+            cargo.env("RUSTC_BOOTSTRAP", "1");
+        }
         if let Self::Debian { linker } = self {
             // cargo run puts rustup's libraries first; Debian's compiler must find its own.
             for name in [
@@ -164,6 +182,35 @@ impl WasmToolchain {
             )
         })
     }
+}
+
+/// Where cargo builds. The two kinds of memory have folders of their own: cargo would build all anew
+/// at each change of the flags.
+pub fn target_folder(threads: bool) -> Result<PathBuf> {
+    let folder = workspace::wasm_target()?;
+    Ok(if threads {
+        folder.join("threads")
+    } else {
+        folder
+    })
+}
+
+/// The standard library's source for the rustup toolchain.
+fn rust_sources() -> Result<()> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = process::ask(process::command(rustc).args(["--print", "sysroot"]));
+    let there = sysroot.is_some_and(|sysroot| {
+        Path::new(&sysroot)
+            .join("lib/rustlib/src/rust/library/Cargo.toml")
+            .is_file()
+    });
+    if there {
+        return Ok(());
+    }
+    process::say("Adding rustup's rust-src component");
+    process::run_quiet(process::command("rustup").args(["component", "add", "rust-src"])).context(
+        "the threaded module needs the standard library's source; run: rustup component add rust-src",
+    )
 }
 
 fn debian_rustc() -> Command {

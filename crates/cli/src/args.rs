@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -54,15 +55,25 @@ impl From<Device> for DeviceKind {
     }
 }
 
+/// What runs a model.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// What runs the model.
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// Threads of the CPU device; all that the machine has unless told otherwise.
+    #[arg(long, value_name = "COUNT")]
+    pub threads: Option<NonZeroUsize>,
+}
+
 /// Where a model is and what runs it.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
     /// A .gguf file, a .safetensors file with its JSON files beside it, or their folder.
     #[arg(long, value_name = "FILE|DIR")]
     pub model: PathBuf,
-    /// What runs the model.
-    #[arg(long, value_enum, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Use at most this many tokens of context, to save memory.
     #[arg(long, value_name = "TOKENS")]
     pub context_length: Option<usize>,
@@ -165,8 +176,8 @@ pub struct EmbedArgs {
     /// A folder with model.safetensors, config.json and tokenizer.json.
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    #[arg(long, value_enum, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     #[arg(long)]
     pub text: String,
     /// Print one JSON object.

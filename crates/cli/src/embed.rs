@@ -3,12 +3,11 @@ use std::ops::ControlFlow;
 
 use lexigraft_checkpoint::{Checkpoint, FileSource};
 use lexigraft_decode::TextEncoder;
-use lexigraft_models::ComputeDevice;
 use serde::Serialize;
 
 use crate::args::EmbedArgs;
 use crate::error::CliError;
-use crate::load::{ModelFiles, progress_bar};
+use crate::load::{ModelFiles, device, progress_bar};
 
 #[derive(Serialize)]
 struct Output {
@@ -20,7 +19,7 @@ pub async fn run(args: &EmbedArgs) -> Result<(), CliError> {
     let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
     let config = files.required("config.json")?;
     let tokenizer = files.required("tokenizer.json")?;
-    let device = ComputeDevice::open(args.device.into()).await?;
+    let device = device(&args.device).await?;
     let bar = progress_bar();
     let encoder = TextEncoder::load(
         &checkpoint,

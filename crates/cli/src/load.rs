@@ -1,20 +1,21 @@
 //! Models from files and folders, with a progress bar on a terminal.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexigraft_checkpoint::{Checkpoint, FileSource};
 use lexigraft_decode::{LanguageModel, LoadOptions};
-use lexigraft_models::ComputeDevice;
+use lexigraft_models::{ComputeDevice, threads};
 
-use crate::args::ModelArgs;
+use crate::args::{Device, DeviceArgs, ModelArgs};
 use crate::error::CliError;
 
 pub async fn language_model(args: &ModelArgs) -> Result<LanguageModel, CliError> {
     let files = ModelFiles::find(&args.model)?;
     let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
-    let device = ComputeDevice::open(args.device.into()).await?;
+    let device = device(&args.device).await?;
     let tokenizer = files.optional("tokenizer.json")?;
     let tokenizer_config = files.optional("tokenizer_config.json")?;
     let config = files.optional("config.json")?;
@@ -33,6 +34,16 @@ pub async fn language_model(args: &ModelArgs) -> Result<LanguageModel, CliError>
     .await;
     bar.finish_and_clear();
     Ok(model?)
+}
+
+/// The device, with its threads started.
+pub async fn device(args: &DeviceArgs) -> Result<ComputeDevice, CliError> {
+    if let Device::Cpu = args.device {
+        let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        // With fewer threads than asked for the work is done all the same.
+        let _ = threads::start(args.threads.map_or_else(all, NonZeroUsize::get));
+    }
+    Ok(ComputeDevice::open(args.device.into()).await?)
 }
 
 /// Hidden by itself when standard error is no terminal.

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, TYPES, dequantised, half_places, random_blocks, reference};
 use lexigraft_checkpoint::DType;
-use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Scratch};
+use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Scratch, pool};
 
 /// Multiplies with all instruction sets, compares them bit for bit and with
 /// the reference, and gives the result.
@@ -41,6 +41,32 @@ fn check(matrix: &PackedMatrix, dtype: DType, w: &[f32], x: &[f32], tokens: usiz
         }
     }
     portable
+}
+
+#[test]
+fn rows_do_not_depend_on_the_threads_that_share_them() {
+    pool::start(3).unwrap();
+    let mut random = Random(7);
+    for dtype in [DType::Q4_1, DType::Q8_0, DType::F32] {
+        // Large enough to be shared; eight rows alone are not.
+        let (rows, cols, tokens) = (515, 512, 5);
+        let blocks = random_blocks(&mut random, dtype, rows * cols);
+        let x = random.activations(tokens * cols);
+        let mut scratch = Scratch::new();
+        let matrix = PackedMatrix::from_blocks(dtype, rows, cols, &blocks).unwrap();
+        let mut all = vec![f32::NAN; tokens * rows];
+        matrix.matmul(&x, tokens, &mut all, &mut scratch).unwrap();
+        let row_bytes = cols / dtype.block_len() * dtype.block_bytes();
+        for (tile, blocks) in blocks.chunks(8 * row_bytes).enumerate() {
+            let few = blocks.len() / row_bytes;
+            let matrix = PackedMatrix::from_blocks(dtype, few, cols, blocks).unwrap();
+            let mut out = vec![f32::NAN; tokens * few];
+            matrix.matmul(&x, tokens, &mut out, &mut scratch).unwrap();
+            for (token, out) in out.chunks(few).enumerate() {
+                assert_eq!(out, &all[token * rows + 8 * tile..][..few], "{dtype}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use crate::ModelError;
+#[cfg(feature = "cpu")]
+use crate::threads;
+#[cfg(feature = "cpu")]
+use lexigraft_kernels::cpu::Instructions;
 
 /// The two kinds of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +157,7 @@ fn open_cpu() -> Result<ComputeDevice, ModelError> {
     Ok(ComputeDevice {
         device: Device::flex(),
         kind: DeviceKind::Cpu,
-        adapter: cpu_name().to_owned(),
+        adapter: cpu_name(),
         limits: DeviceLimits {
             // A Rust allocation is at most half the address space.
             max_tensor_bytes: isize::MAX as u64,
@@ -163,15 +167,11 @@ fn open_cpu() -> Result<ComputeDevice, ModelError> {
 }
 
 #[cfg(feature = "cpu")]
-fn cpu_name() -> &'static str {
-    if cfg!(target_family = "wasm") {
-        if cfg!(target_feature = "simd128") {
-            "WebAssembly SIMD128, one thread"
-        } else {
-            "WebAssembly, one thread"
-        }
-    } else {
-        "native CPU"
+fn cpu_name() -> String {
+    let instructions = Instructions::best().name();
+    match threads::threads() {
+        1 => format!("{instructions}, one thread"),
+        count => format!("{instructions}, {count} threads"),
     }
 }
 

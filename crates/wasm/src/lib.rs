@@ -9,6 +9,8 @@ mod error;
 mod generation;
 mod language_model;
 mod sha256;
+#[cfg(all(feature = "cpu", target_feature = "atomics"))]
+mod threads;
 mod value;
 
 pub use encoder::WasmEncoder;

@@ -93,17 +93,15 @@ fn words(quants: &[i16; BLOCK]) -> Words {
     words
 }
 
-/// Memory for quantised activations and attention scores, used again by every kernel.
+/// Memory for quantised activations, used again by every product.
 ///
-/// One serves any number of matrices, one kernel at a time. It grows to what
-/// the largest one needs and allocates nothing after.
+/// One serves any number of matrices, one product at a time. It grows to what
+/// the largest product needs and allocates nothing after.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) instructions: Instructions,
     pub(crate) blocks: Vec<ActivationBlock>,
     pub(crate) floats: Vec<[f32; 4]>,
-    /// A head's attention scores.
-    pub(crate) scores: Vec<f32>,
 }
 
 impl Default for Scratch {
@@ -124,7 +122,6 @@ impl Scratch {
             instructions,
             blocks: Vec::new(),
             floats: Vec::new(),
-            scores: Vec::new(),
         }
     }
 
@@ -135,9 +132,7 @@ impl Scratch {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.blocks.capacity() * size_of::<ActivationBlock>()
-            + self.floats.capacity() * 16
-            + self.scores.capacity() * 4
+        self.blocks.capacity() * size_of::<ActivationBlock>() + self.floats.capacity() * 16
     }
 
     /// Makes room for `tokens` rows of `cols` activations.

@@ -1,10 +1,13 @@
 //! Grouped-query attention over the cache (arXiv 2305.13245).
+#![allow(unsafe_code)]
 
+use super::Instructions;
 use super::isa::{Isa, Job};
 use super::math::{dot, exp};
+use super::pool::{self, Disjoint};
 use super::rope::Heads;
-use super::{Scratch, reserve};
 use crate::KernelError;
+use std::cell::RefCell;
 
 /// Each token attends to all cached positions up to its own.
 ///
@@ -13,7 +16,7 @@ use crate::KernelError;
 /// by `1 / sqrt(head_dim)`.
 ///
 /// # Errors
-/// `invalid-argument` when a length does not fit, `out-of-memory` when the scratch cannot grow.
+/// `invalid-argument` when a length does not fit.
 pub fn attention(
     queries: &[f32],
     keys: &[f32],
@@ -21,7 +24,7 @@ pub fn attention(
     heads: Heads,
     start: usize,
     out: &mut [f32],
-    scratch: &mut Scratch,
+    instructions: Instructions,
 ) -> Result<(), KernelError> {
     let width = heads.query_columns();
     let cache_row = heads.kv_heads * heads.head_dim;
@@ -44,21 +47,46 @@ pub fn attention(
             values.len()
         )));
     }
-    reserve(&mut scratch.scores, start + tokens, 0.0, "attention scores")?;
-    let instructions = scratch.instructions;
-    instructions.run(Attention {
-        queries,
-        keys,
-        values,
-        heads,
-        start,
-        capacity,
-        out,
-        scores: &mut scratch.scores,
+    let items = tokens * heads.heads;
+    let work = (items * heads.head_dim).saturating_mul(2 * (start + tokens));
+    let parts = pool::parts(work).min(items);
+    let out = Disjoint::new(out);
+    pool::run(parts, &|part| {
+        let share = pool::share(items, parts, part);
+        let dim = heads.head_dim;
+        // SAFETY: the shares do not overlap.
+        let out = unsafe { out.get(share.start * dim..share.end * dim) };
+        with_scores(start + tokens, |scores| {
+            instructions.run(Attention {
+                queries,
+                keys,
+                values,
+                heads,
+                start,
+                capacity,
+                first: share.start,
+                out: out.unwrap_or_default(),
+                scores,
+            });
+        });
     });
     Ok(())
 }
 
+/// Runs `job` with this thread's memory for the scores of one head.
+fn with_scores(len: usize, job: impl FnOnce(&mut [f32])) {
+    thread_local! {
+        static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    SCORES.with_borrow_mut(|scores| {
+        if scores.len() < len {
+            scores.resize(len, 0.0);
+        }
+        job(scores);
+    });
+}
+
+/// The heads of all tokens from `first` on, token after token: as many as `out` has room for.
 struct Attention<'a> {
     queries: &'a [f32],
     keys: &'a [f32],
@@ -66,6 +94,7 @@ struct Attention<'a> {
     heads: Heads,
     start: usize,
     capacity: usize,
+    first: usize,
     out: &'a mut [f32],
     scores: &'a mut [f32],
 }
@@ -78,31 +107,27 @@ impl Job for Attention<'_> {
     fn run<I: Isa>(self, _isa: I) {
         let dim = self.heads.head_dim;
         let group = self.heads.heads / self.heads.kv_heads;
-        let width = self.heads.query_columns();
         let scale = (dim as f32).sqrt().recip();
-        let rows = self.queries.chunks_exact(width);
-        for (token, (queries, out)) in rows.zip(self.out.chunks_exact_mut(width)).enumerate() {
+        let queries = self.queries.chunks_exact(dim).skip(self.first);
+        let items = queries.zip(self.out.chunks_exact_mut(dim));
+        for (item, (query, out)) in (self.first..).zip(items) {
+            let (token, head) = (item / self.heads.heads, item % self.heads.heads);
             let length = self.start + token + 1;
-            let Some(scores) = self.scores.get_mut(..length) else {
+            let from = head / group * self.capacity * dim;
+            let (Some(scores), Some(keys), Some(values)) = (
+                self.scores.get_mut(..length),
+                self.keys.get(from..from + length * dim),
+                self.values.get(from..from + length * dim),
+            ) else {
                 return;
             };
-            let heads = queries.chunks_exact(dim).zip(out.chunks_exact_mut(dim));
-            for (head, (query, out)) in heads.enumerate() {
-                let from = head / group * self.capacity * dim;
-                let (Some(keys), Some(values)) = (
-                    self.keys.get(from..from + length * dim),
-                    self.values.get(from..from + length * dim),
-                ) else {
-                    return;
-                };
-                let mut largest = f32::NEG_INFINITY;
-                for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dim)) {
-                    *score = dot(query, key) * scale;
-                    largest = largest.max(*score);
-                }
-                let sum = softmax_numerators(scores, largest);
-                mix(scores, values, dim, sum.recip(), out);
+            let mut largest = f32::NEG_INFINITY;
+            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dim)) {
+                *score = dot(query, key) * scale;
+                largest = largest.max(*score);
             }
+            let sum = softmax_numerators(scores, largest);
+            mix(scores, values, dim, sum.recip(), out);
         }
     }
 }
@@ -152,7 +177,6 @@ fn mix(weights: &[f32], values: &[f32], dim: usize, scale: f32, out: &mut [f32])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Instructions;
 
     /// One equation after the other, in f64.
     fn oracle(q: &[f32], k: &[f32], v: &[f32], heads: Heads, start: usize) -> Vec<f64> {
@@ -214,9 +238,8 @@ mod tests {
                 }
                 let want = oracle(&q, &k, &v, heads, start);
                 for instructions in Instructions::available() {
-                    let mut scratch = Scratch::with(instructions);
                     let mut out = vec![f32::NAN; q.len()];
-                    attention(&q, &k, &v, heads, start, &mut out, &mut scratch).unwrap();
+                    attention(&q, &k, &v, heads, start, &mut out, instructions).unwrap();
                     for (have, want) in out.iter().zip(&want) {
                         assert!((f64::from(*have) - want).abs() < 1e-5, "{instructions:?}");
                     }
@@ -232,8 +255,7 @@ mod tests {
             kv_heads: 1,
             head_dim: 4,
         };
-        let mut scratch = Scratch::new();
-        let mut run = |q: usize, k: usize, start: usize| {
+        let run = |q: usize, k: usize, start: usize| {
             let mut out = vec![0.0; q];
             attention(
                 &vec![0.0; q],
@@ -242,7 +264,7 @@ mod tests {
                 heads,
                 start,
                 &mut out,
-                &mut scratch,
+                Instructions::PORTABLE,
             )
         };
         assert!(run(8, 8, 1).is_ok());

@@ -1,7 +1,9 @@
 //! The packed matrix and its products.
+#![allow(unsafe_code)]
 
 use super::activations::Scratch;
 use super::builder::{Builder, Part, RowOrder};
+use super::pool::{self, Disjoint};
 use super::store::{Store, prepare};
 use crate::KernelError;
 use lexigraft_checkpoint::{DType, dequant};
@@ -110,6 +112,7 @@ impl PackedMatrix {
                 out.len()
             )));
         }
+        let out = Disjoint::new(out);
         let mut prepared = None;
         let mut first = 0;
         for store in &self.stores {
@@ -118,7 +121,16 @@ impl PackedMatrix {
                 prepare(scratch, input, x, tokens, self.cols)?;
                 prepared = Some(input);
             }
-            store.product(scratch, tokens, out, self.rows, first);
+            let (scratch, tiles) = (&*scratch, store.row_tiles());
+            let work = (store.rows() * self.cols).saturating_mul(tokens);
+            let parts = pool::parts(work).min(tiles);
+            pool::run(parts, &|part| {
+                // SAFETY: the shares of row tiles do not overlap.
+                unsafe {
+                    let share = pool::share(tiles, parts, part);
+                    store.product(share, scratch, tokens, &out, self.rows, first);
+                }
+            });
             first += store.rows();
         }
         Ok(())

@@ -41,6 +41,7 @@ mod isa;
 mod math;
 mod matrix;
 mod norm;
+pub mod pool;
 mod rope;
 mod store;
 mod swiglu;

@@ -1,11 +1,14 @@
 //! The tiles of one storage type, and the loop over them.
+#![allow(unsafe_code)]
 
 use super::activations::{ActivationBlock, Scratch, TOKEN_TILE, interleave, quantise};
 use super::formats::{self, Format, Input};
 use super::isa::{Isa, Job, RowFloats, TILE_ROWS};
+use super::pool::Disjoint;
 use super::reserve;
 use crate::KernelError;
 use lexigraft_checkpoint::DType;
+use std::ops::Range;
 
 /// Consecutive rows of a matrix that share a storage type.
 pub(crate) trait Store: Send + Sync {
@@ -20,14 +23,24 @@ pub(crate) trait Store: Send + Sync {
     /// Writes a row's blocks from `first` on as the checkpoint stored them.
     fn get(&self, row: usize, first: usize, blocks: &mut [u8]);
 
-    /// Multiplies the activations in the scratch.
+    /// Tiles of rows, of which each can be multiplied by another thread.
+    fn row_tiles(&self) -> usize {
+        self.rows().div_ceil(TILE_ROWS)
+    }
+
+    /// Multiplies the activations in the scratch with some [`row_tiles`](Store::row_tiles).
     ///
-    /// `out` is `[tokens, width]`, of which columns `first..first + rows` are written.
-    fn product(
+    /// `out` is `[tokens, width]`, of which the columns of these rows are written, counted from
+    /// `first`.
+    ///
+    /// # Safety
+    /// Nobody else may use these columns of `out` meanwhile.
+    unsafe fn product(
         &self,
+        row_tiles: Range<usize>,
         scratch: &Scratch,
         tokens: usize,
-        out: &mut [f32],
+        out: &Disjoint<'_>,
         width: usize,
         first: usize,
     );
@@ -114,11 +127,12 @@ impl<F: Format> Store for Tiles<F> {
         }
     }
 
-    fn product(
+    unsafe fn product(
         &self,
+        row_tiles: Range<usize>,
         scratch: &Scratch,
         tokens: usize,
-        out: &mut [f32],
+        out: &Disjoint<'_>,
         width: usize,
         first: usize,
     ) {
@@ -126,6 +140,7 @@ impl<F: Format> Store for Tiles<F> {
             tiles: &self.tiles,
             columns: self.columns,
             rows: self.rows,
+            row_tiles,
             x: F::activations(scratch),
             tokens,
             out,
@@ -183,9 +198,10 @@ struct Product<'a, F: Format> {
     tiles: &'a [F::Tile],
     columns: usize,
     rows: usize,
+    row_tiles: Range<usize>,
     x: &'a [F::X],
     tokens: usize,
-    out: &'a mut [f32],
+    out: &'a Disjoint<'a>,
     width: usize,
     first: usize,
 }
@@ -203,12 +219,16 @@ impl<F: Format> Job for Product<'_, F> {
         };
         let (x_tiles, _) = x_tiles.as_chunks::<TOKEN_TILE>();
         let (x_rest, _) = x_rest.as_chunks::<1>();
-        for (block, tiles) in self.tiles.chunks_exact(self.columns).enumerate() {
+        let Range { start, end } = self.row_tiles;
+        let tiles = self.tiles.get(start * self.columns..end * self.columns);
+        let tiles = tiles.unwrap_or_default().chunks_exact(self.columns);
+        for (block, tiles) in (start..end).zip(tiles) {
             let row = block * TILE_ROWS;
             let count = TILE_ROWS.min(self.rows - row);
-            let mut write = |token: usize, values: &RowFloats| {
+            let write = |token: usize, values: &RowFloats| {
                 let at = token * self.width + self.first + row;
-                let to = self.out.get_mut(at..at + count);
+                // SAFETY: columns of these row tiles, which the caller of `product` has given up.
+                let to = unsafe { self.out.get(at..at + count) };
                 for (to, value) in to.into_iter().flatten().zip(values) {
                     *to = *value;
                 }

@@ -3,6 +3,8 @@ use std::cell::OnceCell;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::Heads;
+#[cfg(feature = "cpu")]
+use crate::cpu::Instructions;
 
 /// What keeps each of `tokens` new positions from its successors, made once for all layers and
 /// only where an operation asks for it.
@@ -81,17 +83,15 @@ fn on_host(
 ) -> Tensor<2> {
     let queries = queries.values();
     let mut out = vec![0.0; queries.len()];
-    let done = super::host::with_scratch(|scratch| {
-        crate::cpu::attention(
-            queries,
-            keys.values(),
-            values.values(),
-            heads,
-            mask.start,
-            &mut out,
-            scratch,
-        )
-    });
+    let done = crate::cpu::attention(
+        queries,
+        keys.values(),
+        values.values(),
+        heads,
+        mask.start,
+        &mut out,
+        Instructions::best(),
+    );
     if let Err(error) = done {
         panic!("{error}");
     }
