@@ -2,7 +2,15 @@ import { defineConfig } from "vite";
 import { devCsp } from "./vite/csp.ts";
 import { serveModels } from "./vite/models.ts";
 
+/** They make the page cross-origin isolated, so that the CPU engine may have threads. */
+const headers = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
 export default defineConfig({
+  server: { headers },
+  preview: { headers },
   // Relative addresses: the built page works from any folder of any static host.
   base: "./",
   build: {

@@ -2,14 +2,17 @@ import { throwIfAborted } from "./abort.js";
 import { chooseDevice, cpuBecause } from "./device.js";
 import { LexigraftError, toLexigraftError } from "./errors.js";
 import type { GpuProbe } from "./probe.js";
-import type { CreateParams } from "./protocol.js";
-import type { DeviceInfo, DeviceKind } from "./types.js";
+import type { CreateParams, EngineModule } from "./protocol.js";
+import type { ThreadChoice } from "./threads.js";
+import type { DeviceInfo } from "./types.js";
 import type { WasmEngine, WasmModule } from "./wasm-module.js";
 
 /** What the engine needs from around it; tests give their own. */
 export interface EngineEnvironment {
-  loadModule(kind: DeviceKind, wasmUrl: string | undefined, signal: AbortSignal): Promise<WasmModule>;
+  loadModule(name: EngineModule, wasmUrl: string | undefined, signal: AbortSignal): Promise<WasmModule>;
   probe(): Promise<GpuProbe>;
+  threads(requested: number | undefined): ThreadChoice;
+  startHelpers(module: WasmModule, count: number, signal: AbortSignal): Promise<void>;
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 
@@ -36,14 +39,35 @@ export async function startEngine(
   };
   let choice = await chooseDevice(params.device, probe);
   throwIfAborted(signal);
-  const start = async () => {
-    const module = await environment.loadModule(
-      choice.kind,
-      params.wasmUrl[choice.kind === "cpu" ? "cpu" : "gpu"],
-      signal,
-    );
+  const load = async (name: EngineModule) => {
+    const module = await environment.loadModule(name, params.wasmUrl[name], signal);
     throwIfAborted(signal);
+    return module;
+  };
+  let threads: ThreadChoice = { count: 1, why: "" };
+  const start = async () => {
+    if (choice.kind === "webgpu") {
+      const module = await load("gpu");
+      return { module, engine: await module.createEngine() };
+    }
+    threads = environment.threads(params.threads);
+    const ownFiles = params.wasmUrl.cpu !== undefined && params.wasmUrl.cpuThreads === undefined;
+    if (threads.count > 1 && ownFiles) {
+      threads = { count: 1, why: "wasmUrl names no threaded engine" };
+    }
+    const module = threads.count > 1 ? await withHelpers() : await load("cpu");
     return { module, engine: await module.createEngine() };
+  };
+  const withHelpers = async () => {
+    try {
+      const module = await load("cpuThreads");
+      await environment.startHelpers(module, threads.count - 1, signal);
+      return module;
+    } catch (error) {
+      throwIfAborted(signal);
+      threads = { count: 1, why: toLexigraftError(error).message.replace(/\.$/, "") };
+      return load("cpu");
+    }
   };
   const started = await start().catch((error: unknown) => {
     throwIfAborted(signal);
@@ -60,5 +84,7 @@ export async function startEngine(
       hint: "Check wasmUrl: the two engine files may be exchanged.",
     });
   }
-  return { ...started, device: { kind, adapter, reason: choice.reason, software: choice.software } };
+  const reason = threads.why === "" ? choice.reason : `${choice.reason} One thread: ${threads.why}.`;
+  const { software } = choice;
+  return { ...started, device: { kind, adapter, reason, software, threads: threads.count } };
 }

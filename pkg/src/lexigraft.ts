@@ -43,12 +43,15 @@ export class Lexigraft implements AsyncDisposable {
    * start, `not-found` or `network` when the engine's files cannot be fetched, `aborted` by the signal.
    */
   static async create(options: CreateOptions = {}): Promise<Lexigraft> {
-    const { device = "auto", worker = true, wasmUrl = {}, cache = true, signal } = options;
+    const { device = "auto", worker = true, wasmUrl = {}, threads, cache = true, signal } = options;
     if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
       throw new LexigraftError(
         "invalid-argument",
         `There is no device "${String(device)}": use auto, cpu or webgpu.`,
       );
+    }
+    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 64)) {
+      throw new LexigraftError("invalid-argument", "threads must be a whole number from 1 to 64.");
     }
     throwIfAborted(signal);
     const channel =
@@ -59,8 +62,10 @@ export class Lexigraft implements AsyncDisposable {
         device,
         wasmUrl: {
           ...(wasmUrl.cpu === undefined ? {} : { cpu: resolveUrl(wasmUrl.cpu) }),
+          ...(wasmUrl.cpuThreads === undefined ? {} : { cpuThreads: resolveUrl(wasmUrl.cpuThreads) }),
           ...(wasmUrl.gpu === undefined ? {} : { gpu: resolveUrl(wasmUrl.gpu) }),
         },
+        ...(threads === undefined ? {} : { threads }),
         pageHasWebGpu: globalThis.navigator?.gpu !== undefined,
       };
       const info = await client.call("create", params, { signal });

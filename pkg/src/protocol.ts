@@ -17,9 +17,14 @@ import type { WasmGenerateOptions } from "./wasm-module.js";
 /** A model in the engine. */
 export type Handle = number;
 
+/** The engine's modules, as `wasmUrl` names them. */
+export type EngineModule = "cpu" | "cpuThreads" | "gpu";
+
 export interface CreateParams {
   device: "auto" | DeviceKind;
-  wasmUrl: { cpu?: string; gpu?: string };
+  wasmUrl: { [module in EngineModule]?: string };
+  /** Undefined: as many as serve. */
+  threads?: number;
   /** The page sees WebGPU; the worker it starts may not. */
   pageHasWebGpu: boolean;
 }

@@ -14,6 +14,8 @@ export interface DeviceInfo {
   readonly reason: string;
   /** True when the "GPU" is a program running on the CPU. */
   readonly software: boolean;
+  /** Threads that compute on the CPU. */
+  readonly threads: number;
 }
 
 export interface CacheOptions {
@@ -30,7 +32,12 @@ export interface CreateOptions {
    */
   worker?: boolean | (() => Worker);
   /** Where the engine's `.wasm` files are, when they do not lie beside the package's scripts. */
-  wasmUrl?: { cpu?: URL | string; gpu?: URL | string };
+  wasmUrl?: { cpu?: URL | string; cpuThreads?: URL | string; gpu?: URL | string };
+  /**
+   * Threads of the CPU engine. Default: the processor's, at most 8. More than one need a cross-origin isolated page and
+   * an engine in a worker; elsewhere there is one, and `device.reason` says why.
+   */
+  threads?: number;
   /** Keep downloaded files in the origin's private file system. Default `true`. */
   cache?: boolean | CacheOptions;
   signal?: AbortSignal;

@@ -4,4 +4,5 @@ declare module "*/lexigraft.js" {
   export default init;
   export const createEngine: import("./wasm-module.js").WasmModule["createEngine"];
   export const Sha256: import("./wasm-module.js").WasmModule["Sha256"];
+  export const help: import("./wasm-module.js").WasmModule["help"];
 }

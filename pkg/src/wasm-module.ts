@@ -1,13 +1,21 @@
 /**
  * The surface of the engine, as `wasm-bindgen` exports it. Written by hand so that the package compiles before the
- * engine is built; `cpu` and `gpu` are two modules with this same surface.
+ * engine is built; `cpu`, `cpu-threads` and `gpu` are modules with this same surface.
  */
 import type { ChatMessage, DeviceKind, EncoderInfo, LanguageModelInfo } from "./types.js";
 
 export interface WasmModule {
-  default(options: { module_or_path: Response | Promise<Response> }): Promise<unknown>;
+  default(options: {
+    module_or_path: Response | WebAssembly.Module;
+    memory?: WebAssembly.Memory;
+  }): Promise<unknown>;
   createEngine(): Promise<WasmEngine>;
   Sha256: new () => WasmSha256;
+  /** These are in the threaded module only. */
+  threadModule?(): WebAssembly.Module;
+  threadMemory?(): WebAssembly.Memory;
+  expectHelper?(): void;
+  help?(): void;
 }
 
 export interface WasmSha256 {

@@ -4,6 +4,7 @@ import { isTrap } from "./errors.js";
 import { loadModule } from "./load-module.js";
 import { probeWebGpu } from "./probe.js";
 import type { ClientMessage, HostMessage } from "./protocol.js";
+import { startHelpers, threadsHere } from "./threads.js";
 
 /** The page's type library does not know the inside of a worker. */
 interface WorkerScope {
@@ -16,6 +17,8 @@ const scope = globalThis as unknown as WorkerScope;
 const host = new EngineHost((message, transfer) => scope.postMessage(message, transfer), {
   loadModule,
   probe: () => probeWebGpu(),
+  threads: threadsHere,
+  startHelpers,
 });
 
 scope.addEventListener("message", (event) => host.receive(event.data));

@@ -105,7 +105,13 @@ test("create reports the device, resolves addresses, and dispose ends everything
       params: { device: "webgpu", wasmUrl: { gpu: "https://host/g.wasm" }, pageHasWebGpu: false },
     },
   ]);
-  const device = { kind: "webgpu", adapter: "acme", reason: "WebGPU was asked for.", software: false };
+  const device = {
+    kind: "webgpu",
+    adapter: "acme",
+    reason: "WebGPU was asked for.",
+    software: false,
+    threads: 1,
+  };
   worker.answer({ type: "result", id: 1, value: device });
   const lx = await creating;
   assert.deepEqual(lx.device, device);

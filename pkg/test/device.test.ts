@@ -3,7 +3,10 @@ import { test } from "node:test";
 import { chooseDevice } from "../src/device.js";
 import { startEngine } from "../src/engine.js";
 import { type GpuAdapterLike, type GpuLike, type GpuProbe, probeWebGpu } from "../src/probe.js";
+import type { EngineModule } from "../src/protocol.js";
+import { type ThreadChoice, threadsHere } from "../src/threads.js";
 import type { DeviceKind } from "../src/types.js";
+import type { WasmModule } from "../src/wasm-module.js";
 import { rejectsWith } from "./support/expect-error.js";
 import { engineError, fakeModule } from "./support/fake-engine.js";
 
@@ -87,21 +90,30 @@ test("an adapter request that throws or hangs is no adapter", async () => {
 
 const hardware: GpuProbe = { available: true, software: false, adapter: "acme" };
 
-function environment(gpu: () => Promise<ReturnType<typeof fakeModule>>) {
+function environment(
+  gpu: () => Promise<ReturnType<typeof fakeModule>>,
+  threads: ThreadChoice = { count: 1, why: "" },
+  helpersFail = false,
+) {
   const loaded: string[] = [];
   return {
     loaded,
     probe: async () => hardware,
-    loadModule: async (kind: DeviceKind, wasmUrl: string | undefined) => {
-      loaded.push(`${kind} ${wasmUrl ?? ""}`);
-      return kind === "webgpu" ? gpu() : fakeModule();
+    threads: () => threads,
+    startHelpers: async (_module: WasmModule, count: number) => {
+      loaded.push(`${count} helpers`);
+      if (helpersFail) throw engineError("worker-failed", "A thread did not start.");
+    },
+    loadModule: async (name: EngineModule, wasmUrl: string | undefined) => {
+      loaded.push(`${name} ${wasmUrl ?? ""}`);
+      return name === "gpu" ? gpu() : fakeModule();
     },
   };
 }
 
 const create = (device: "auto" | DeviceKind) => ({
   device,
-  wasmUrl: { cpu: "c.wasm", gpu: "g.wasm" },
+  wasmUrl: { cpu: "c.wasm", cpuThreads: "t.wasm", gpu: "g.wasm" },
   pageHasWebGpu: true,
 });
 
@@ -110,7 +122,7 @@ test("auto falls back to the CPU when the GPU engine fails to start, and says so
     throw engineError("no-webgpu", "The self-test gave wrong numbers.");
   });
   const { device } = await startEngine(env, create("auto"), new AbortController().signal);
-  assert.deepEqual(env.loaded, ["webgpu g.wasm", "cpu c.wasm"]);
+  assert.deepEqual(env.loaded, ["gpu g.wasm", "cpu c.wasm"]);
   assert.equal(device.kind, "cpu");
   assert.equal(
     device.reason,
@@ -125,13 +137,13 @@ test("an explicit webgpu does not fall back", async () => {
   await assert.rejects(startEngine(env, create("webgpu"), new AbortController().signal), {
     code: "no-webgpu",
   });
-  assert.deepEqual(env.loaded, ["webgpu g.wasm"]);
+  assert.deepEqual(env.loaded, ["gpu g.wasm"]);
 });
 
 test("only the chosen engine is loaded", async () => {
   const env = environment(async () => fakeModule({ kind: "webgpu" }));
   const { device } = await startEngine(env, create("auto"), new AbortController().signal);
-  assert.deepEqual(env.loaded, ["webgpu g.wasm"]);
+  assert.deepEqual(env.loaded, ["gpu g.wasm"]);
   assert.equal(device.adapter, "fake webgpu");
 });
 
@@ -147,5 +159,36 @@ test("an abort while the engine starts ends with aborted, not with the other eng
     throw new Error("interrupted");
   });
   await rejectsWith(startEngine(env, create("auto"), controller.signal), "aborted");
-  assert.deepEqual(env.loaded, ["webgpu g.wasm"]);
+  assert.deepEqual(env.loaded, ["gpu g.wasm"]);
+});
+
+test("the threaded engine is taken where threads are, and says how many", async () => {
+  const env = environment(async () => assert.fail("no GPU here"), { count: 4, why: "" });
+  const { device } = await startEngine(env, create("cpu"), new AbortController().signal);
+  assert.deepEqual(env.loaded, ["cpuThreads t.wasm", "3 helpers"]);
+  assert.equal(device.threads, 4);
+  assert.equal(device.reason, "The CPU was asked for.");
+});
+
+test("threads that do not start give way to one, and the reason says why", async () => {
+  const env = environment(async () => assert.fail("no GPU here"), { count: 4, why: "" }, true);
+  const { device } = await startEngine(env, create("cpu"), new AbortController().signal);
+  assert.deepEqual(env.loaded, ["cpuThreads t.wasm", "3 helpers", "cpu c.wasm"]);
+  assert.equal(device.threads, 1);
+  assert.equal(device.reason, "The CPU was asked for. One thread: A thread did not start.");
+});
+
+test("a page that is not isolated has one thread and hears why", async () => {
+  const env = environment(async () => assert.fail("no GPU here"), threadsHere(2));
+  const { device } = await startEngine(env, create("cpu"), new AbortController().signal);
+  assert.deepEqual(env.loaded, ["cpu c.wasm"]);
+  assert.match(device.reason, /One thread: the page is not cross-origin isolated\.$/);
+});
+
+test("own engine files without a threaded one mean one thread", async () => {
+  const env = environment(async () => assert.fail("no GPU here"), { count: 2, why: "" });
+  const params = { ...create("cpu"), wasmUrl: { cpu: "c.wasm" } };
+  const { device } = await startEngine(env, params, new AbortController().signal);
+  assert.deepEqual(env.loaded, ["cpu c.wasm"]);
+  assert.match(device.reason, /wasmUrl names no threaded engine/);
 });

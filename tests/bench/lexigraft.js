@@ -18,9 +18,9 @@ let lexigraft;
 let model;
 
 window.contestant = {
-  async load({ url, device, worker = true, contextLength }) {
+  async load({ url, device, worker = true, threads, contextLength }) {
     const start = performance.now();
-    lexigraft ??= await Lexigraft.create({ device, worker });
+    lexigraft ??= await Lexigraft.create({ device, worker, threads });
     const created = performance.now();
     let fromCache = false;
     model = await lexigraft.languageModel(url, {

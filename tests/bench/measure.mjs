@@ -20,34 +20,45 @@ export async function measureLoading(device) {
   });
   // The linear memory can only be seen where the engine runs in the page itself.
   const inPage = await inFreshPage((page) =>
-    page.evaluate((options) => window.contestant.load(options), load(device, false)),
+    page.evaluate((options) => window.contestant.load(options), load(device, { worker: false })),
   );
   const { fileBytes, residentBytes, wasmBytes } = inPage;
   return { ...cold, fileBytes, residentBytes, wasmBytes };
 }
 
-/** Prefill and decode in turns: every contestant once a round, after a round that is not counted. */
-export async function measureSpeed({ rounds, tokens, webgpu, prompt }) {
-  const server = await startServer();
+/**
+ * Prefill and decode in turns: every contestant once a round, after a round that is not counted.
+ * `longPrompt` is read for its time to the first token alone.
+ */
+export async function measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }) {
+  const plain = await startServer();
+  // Threads need a page that is cross-origin isolated.
+  const isolated = await startServer({ isolated: true });
   const browser = await startChromium({ webgpu });
   try {
+    const one = load("cpu", { threads: 1 });
+    const two = load("cpu", { threads: 2 });
     const contestants = [
-      await enter(browser, server, "lexigraft", "Lexigraft, CPU", load("cpu")),
-      await enter(browser, server, "wllama", "wllama 3.8.1", load("cpu")),
+      await enter(browser, plain, "lexigraft", "Lexigraft, CPU, 1 thread", one),
+      await enter(browser, plain, "wllama", "wllama 3.8.1, 1 thread", one),
+      await enter(browser, isolated, "lexigraft", "Lexigraft, CPU, 2 threads", two),
+      await enter(browser, isolated, "wllama", "wllama 3.8.1, 2 threads", two),
     ];
     if (webgpu)
-      contestants.push(await enter(browser, server, "lexigraft", "Lexigraft, WebGPU", load("webgpu")));
+      contestants.push(await enter(browser, plain, "lexigraft", "Lexigraft, WebGPU", load("webgpu")));
     for (let round = 0; round <= rounds; round += 1) {
       for (const { name, page, measured } of contestants) {
-        const result = await page.evaluate(
-          ([prompt, tokens]) => window.contestant.chat(prompt, tokens),
-          [prompt, tokens],
-        );
+        const chat = (text, count) =>
+          page.evaluate(([text, count]) => window.contestant.chat(text, count), [text, count]);
+        const result = await chat(prompt, tokens);
+        const long = await chat(longPrompt, 1);
+        const prefill = { promptTokens: long.promptTokens, firstTokenMs: long.firstTokenMs };
         const counted = round > 0;
-        if (counted) measured.push(result);
+        if (counted) measured.push({ ...result, prefill });
         console.log(
-          `  ${counted ? `round ${round}` : "warm-up"}  ${name.padEnd(18)} ${result.tokensPerSecond.toFixed(2)} tok/s, ` +
-            `first token after ${(result.firstTokenMs / 1000).toFixed(2)} s`,
+          `  ${counted ? `round ${round}` : "warm-up"}  ${name.padEnd(26)} ${result.tokensPerSecond.toFixed(2)} tok/s, ` +
+            `first token after ${(result.firstTokenMs / 1000).toFixed(2)} s, ` +
+            `of ${long.promptTokens} after ${(long.firstTokenMs / 1000).toFixed(2)} s`,
         );
       }
     }
@@ -57,7 +68,8 @@ export async function measureSpeed({ rounds, tokens, webgpu, prompt }) {
     };
   } finally {
     await browser.close();
-    await server.close();
+    await plain.close();
+    await isolated.close();
   }
 }
 
@@ -86,8 +98,8 @@ async function openContestant(browser, server, name) {
   return page;
 }
 
-function load(device, worker = true) {
-  return { url: MODEL, device, worker, contextLength: CONTEXT };
+function load(device, { worker = true, threads = 1 } = {}) {
+  return { url: MODEL, device, worker, threads, contextLength: CONTEXT };
 }
 
 async function version(page) {

@@ -1,14 +1,25 @@
 /** The measurements as a Markdown page. */
 export function report({ date, machine, model, prompt, rounds, tokens, sizes, loading, speed }) {
-  const [ours, peer] = speed.contestants;
   const decode = speed.contestants.map(({ measured }) => summary(measured.map((m) => m.tokensPerSecond)));
+  const prefill = speed.contestants.map(({ measured }) =>
+    summary(measured.map((m) => (m.prefill.promptTokens * 1000) / m.prefill.firstTokenMs)),
+  );
   const rows = speed.contestants.map(({ name, setup, measured }, index) => [
     name,
     setup.device?.adapter ?? threads(setup),
-    spread(decode[index], 2),
+    spread(decode[index], 1),
+    spread(prefill[index], 1),
     spread(summary(measured.map((m) => m.firstTokenMs / 1000)), 2),
-    String(measured[0].promptTokens ?? "–"),
   ]);
+  const longTokens = speed.contestants[0].measured[0].prefill.promptTokens;
+  // Contestants come in pairs: ours, then the peer with as many threads.
+  const ratios = [0, 2].map((ours) => {
+    const times = (figures) => (figures[ours].median / figures[ours + 1].median).toFixed(2);
+    const [name, peer] = speed.contestants.slice(ours, ours + 2).map(({ name }) => name);
+    return `${name}, beside ${peer}: ${times(decode)} times the decoding speed, ${times(prefill)} times the prefill speed.`;
+  });
+  const texts = speed.contestants.map(({ measured }) => measured[0].text.slice(0, 40));
+  const agree = texts.every((text) => text === texts[0]);
   const { download, cached, fileBytes, residentBytes, wasmBytes, peakBytes, emptyPageBytes } = loading;
   const budget = fileBytes + residentBytes;
   const agree = ours.measured[0].text.slice(0, 40) === peer.measured[0].text.slice(0, 40);
@@ -22,10 +33,13 @@ export function report({ date, machine, model, prompt, rounds, tokens, sizes, lo
     "",
     `Chat prompt “${prompt}”, greedy, ${tokens} tokens, ${rounds} rounds in turns after one warm-up; median (lowest to highest).`,
     "",
-    table(["", "device", "decode, tokens/s", "first token, s", "prompt tokens"], rows),
+    table(
+      ["", "device", "decode, tokens/s", `prefill of ${longTokens} tokens, tokens/s`, "first token, s"],
+      rows,
+    ),
     "",
-    `Lexigraft's CPU path decodes at ${(decode[0].median / decode[1].median).toFixed(2)} times wllama's speed.`,
-    agree ? "Both wrote the same text." : "The two texts differ: their arithmetic rounds differently.",
+    ...ratios.flatMap((ratio) => [ratio, ""]),
+    agree ? "All wrote the same text." : "The texts differ: their arithmetic rounds differently.",
     "",
     "## Loading and memory (CPU path)",
     "",

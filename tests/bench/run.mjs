@@ -1,4 +1,4 @@
-// Lexigraft beside wllama in one Chromium, on one model file, one thread each, in turns.
+// Lexigraft beside wllama in one Chromium, on one model file, with as many threads each, in turns.
 //   node bench/run.mjs [--rounds 5] [--tokens 48] [--webgpu] [--out FOLDER] [--save FILE]
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -20,16 +20,24 @@ const { values } = parseArgs({
 const rounds = positive(values.rounds, "--rounds");
 const tokens = positive(values.tokens, "--tokens");
 
+const prompt = "What is gravity?";
+// With the chat template around it some 128 tokens.
+const longPrompt =
+  "The first lighthouses were fires on hills, kept by families who were paid in grain. Later they stood on towers of " +
+  "stone, and a lamp of oil took the place of the fire. A lens of many rings, invented in 1822, sent the light of one " +
+  "small lamp thirty kilometres over the sea. Today most of them are lit by electricity, and nobody lives in them. " +
+  "Ships find their way by satellites. Explain in one word what a lighthouse is for.";
+
 const results = {
   date: new Date().toISOString().slice(0, 10),
   machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}`,
   model: "SmolLM2-135M-Instruct Q4_1",
-  prompt: "What is gravity?",
+  prompt,
   rounds,
   tokens,
   sizes: await moduleSizes(),
   loading: await measureLoading("cpu"),
-  speed: await measureSpeed({ rounds, tokens, webgpu: values.webgpu, prompt: "What is gravity?" }),
+  speed: await measureSpeed({ rounds, tokens, webgpu: values.webgpu, prompt, longPrompt }),
 };
 
 const text = report(results);

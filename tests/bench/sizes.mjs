@@ -6,7 +6,7 @@ import { folders } from "../support/paths.mjs";
 /** What a visitor downloads of each module, as it is and compressed. */
 export async function moduleSizes() {
   const sizes = {};
-  for (const name of ["cpu", "gpu"]) {
+  for (const name of ["cpu", "cpu-threads", "gpu"]) {
     const bytes = await readFile(join(folders.package, "wasm", name, "lexigraft_bg.wasm"));
     // Quality 9 is within a few percent of the best and takes seconds instead of minutes.
     const brotli = brotliCompressSync(bytes, {

@@ -4,12 +4,12 @@ import { Wllama } from "/node_modules/@wllama/wllama/esm/index.js";
 let wllama;
 
 window.contestant = {
-  async load({ url, contextLength }) {
+  async load({ url, threads, contextLength }) {
     const wasm = new URL("/node_modules/@wllama/wllama/esm/wasm/wllama.wasm", location.href).href;
     wllama = new Wllama({ default: wasm }, { suppressNativeLog: true });
     const blob = await (await fetch(url)).blob();
     const start = performance.now();
-    await wllama.loadModel([blob], { n_ctx: contextLength, n_threads: 1, n_gpu_layers: 0 });
+    await wllama.loadModel([blob], { n_ctx: contextLength, n_threads: threads, n_gpu_layers: 0 });
     return {
       loadMs: performance.now() - start,
       threads: wllama.getNumThreads(),

@@ -4,8 +4,8 @@ import { startServer } from "./server.mjs";
 /**
  * The bare test page in a fresh browser. `call(name, …)` runs a function of harness.js there.
  */
-export async function openPackagePage({ webgpu = false } = {}) {
-  const server = await startServer();
+export async function openPackagePage({ webgpu = false, isolated = false } = {}) {
+  const server = await startServer({ isolated });
   const browser = await startChromium({ webgpu });
   const page = await browser.context.newPage();
   const problems = [];

@@ -15,9 +15,10 @@ pub struct Args {
     /// Open the page in the default browser
     #[arg(long)]
     open: bool,
-    /// Make the page cross-origin isolated (COOP and COEP); everything also works without
+    /// Leave out the headers that make the page cross-origin isolated (COOP and COEP): as on a
+    /// plain static host, the CPU engine then has one thread
     #[arg(long)]
-    isolated: bool,
+    no_isolation: bool,
     /// Serve what was built before
     #[arg(long)]
     no_build: bool,
@@ -47,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
         server,
         Site {
             mounts: vec![("/models/", models), ("/", page)],
-            isolated: args.isolated,
+            isolated: !args.no_isolation,
         },
     );
     Ok(())

@@ -198,6 +198,8 @@ export function connect(module: WasmModule): { client: EngineClient; host: Engin
     {
       loadModule: async () => module,
       probe: async () => ({ available: false, software: false, adapter: "", problem: "none" }),
+      threads: () => ({ count: 1, why: "" }),
+      startHelpers: async () => undefined,
     },
   );
   const channel: Channel = {
