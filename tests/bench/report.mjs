@@ -22,7 +22,6 @@ export function report({ date, machine, model, prompt, rounds, tokens, sizes, lo
   const agree = texts.every((text) => text === texts[0]);
   const { download, cached, fileBytes, residentBytes, wasmBytes, peakBytes, emptyPageBytes } = loading;
   const budget = fileBytes + residentBytes;
-  const agree = ours.measured[0].text.slice(0, 40) === peer.measured[0].text.slice(0, 40);
   return [
     "# Benchmarks",
     "",
