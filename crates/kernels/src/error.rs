@@ -42,6 +42,15 @@ pub enum KernelError {
         bytes: usize,
     },
 
+    /// A kernel does not agree with its twin.
+    #[error("the kernel {kernel} failed its self-test: {message}. Choose the CPU device")]
+    SelfTest {
+        /// The kernel.
+        kernel: String,
+        /// What was found.
+        message: String,
+    },
+
     /// Blocks could not be dequantised.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -55,6 +64,7 @@ impl KernelError {
             Self::InvalidArgument(_) => "invalid-argument",
             Self::NotFinite { .. } => "bad-checkpoint",
             Self::OutOfMemory { .. } => "out-of-memory",
+            Self::SelfTest { .. } => "device-lost",
             Self::Checkpoint(error) => error.code(),
         }
     }

@@ -2,7 +2,7 @@ use std::cell::OnceCell;
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use super::Heads;
+use super::{Heads, RopeRows};
 #[cfg(feature = "cpu")]
 use crate::cpu::Instructions;
 
@@ -58,6 +58,12 @@ pub fn attention(
     heads: Heads,
     mask: &CausalMask,
 ) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if crate::gpu::is_here(&queries)
+        && let Ok(out) = crate::gpu::attention(queries.clone(), keys, values, heads, mask.start)
+    {
+        return out;
+    }
     #[cfg(feature = "cpu")]
     let queries = {
         use super::host;
@@ -96,6 +102,38 @@ fn on_host(
         panic!("{error}");
     }
     super::host::tensor(out, [mask.tokens, heads.query_columns()])
+}
+
+/// [`rope_append`](super::rope_append) and [`attention`] of what it gives.
+///
+/// On the wgpu device one token's are one launch. Returns the mixed values
+/// `[tokens, heads * head_dim]`, keys and values.
+pub fn append_attention(
+    qkv: Tensor<2>,
+    heads: Heads,
+    rope: &RopeRows,
+    mask: &CausalMask,
+    keys: Tensor<3>,
+    values: Tensor<3>,
+) -> (Tensor<2>, Tensor<3>, Tensor<3>) {
+    // The kernel writes in place whoever else holds the cache, so nobody may.
+    #[cfg(feature = "gpu")]
+    let (keys, values) = {
+        use crate::gpu;
+        let (keys, alone) = gpu::is_alone(keys);
+        let (values, both) = gpu::is_alone(values);
+        if alone && both && mask.tokens == 1 {
+            let (qkv, angles) = (qkv.clone(), [&rope.cos, &rope.sin]);
+            let out = gpu::attention_step(qkv, heads, angles, mask.start, &keys, &values);
+            if let Ok(mixed) = out {
+                return (mixed, keys, values);
+            }
+        }
+        (keys, values)
+    };
+    let (queries, keys, values) = super::rope_append(qkv, heads, rope, mask.start, keys, values);
+    let mixed = attention(queries, &keys, &values, heads, mask);
+    (mixed, keys, values)
 }
 
 pub(super) fn reference(

@@ -4,6 +4,12 @@ use burn::tensor::Tensor;
 ///
 /// `weight` is `[hidden]`.
 pub fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if crate::gpu::is_here(&x)
+        && let Ok(out) = crate::gpu::rms_norm(x.clone(), weight, eps)
+    {
+        return out;
+    }
     #[cfg(feature = "cpu")]
     let x = match (super::host::take(x), super::host::view(weight)) {
         (Ok(x), Some(weight)) => return on_host(&x, &weight, eps),

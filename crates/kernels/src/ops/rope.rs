@@ -37,6 +37,20 @@ pub fn rope_append(
     keys: Tensor<3>,
     values: Tensor<3>,
 ) -> (Tensor<2>, Tensor<3>, Tensor<3>) {
+    // The kernel writes in place whoever else holds the cache, so nobody may.
+    #[cfg(feature = "gpu")]
+    let (keys, values) = {
+        let (keys, alone) = crate::gpu::is_alone(keys);
+        let (values, both) = crate::gpu::is_alone(values);
+        if alone && both {
+            let angles = [&rope.cos, &rope.sin];
+            let out = crate::gpu::rope_append(qkv.clone(), heads, angles, start, &keys, &values);
+            if let Ok(queries) = out {
+                return (queries, keys, values);
+            }
+        }
+        (keys, values)
+    };
     #[cfg(feature = "cpu")]
     let (qkv, keys, values) = match on_host(qkv, heads, rope, start, keys, values) {
         Ok(done) => return done,

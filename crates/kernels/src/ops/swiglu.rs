@@ -4,6 +4,12 @@ use burn::tensor::{Tensor, activation};
 ///
 /// A row holds the gate, then the up projection.
 pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if crate::gpu::is_here(&gate_up)
+        && let Ok(out) = crate::gpu::swiglu(gate_up.clone())
+    {
+        return out;
+    }
     #[cfg(feature = "cpu")]
     let gate_up = {
         let [tokens, columns] = gate_up.dims();

@@ -1,0 +1,358 @@
+//! Rotation, the cache, and attention over it.
+
+use burn::backend::wgpu::CubeTensor;
+use burn::tensor::{Device, Tensor};
+
+use super::launch::{Bound, launch, parameters, step_at};
+use super::shader::{Name, Shader};
+use super::tensor::{empty, into_tensor, need};
+use crate::KernelError;
+use crate::cpu::Heads;
+
+/// Positions that one workgroup goes through before a single token's attention is shared.
+const SPAN: usize = 512;
+/// The longest heads that fit workgroup memory.
+const MAX_HEAD_DIM: usize = 256;
+
+/// The capacity of the cache, when everything fits.
+fn check(
+    shape: Heads,
+    tokens: usize,
+    start: usize,
+    cache: [usize; 3],
+) -> Result<usize, KernelError> {
+    let Heads {
+        heads,
+        kv_heads,
+        head_dim,
+    } = shape;
+    let [_, capacity, _] = cache;
+    let sound = kv_heads > 0
+        && heads > 0
+        && heads.is_multiple_of(kv_heads)
+        && head_dim > 0
+        && head_dim <= MAX_HEAD_DIM
+        && head_dim.is_multiple_of(4)
+        && cache == [kv_heads, capacity, head_dim]
+        && tokens > 0
+        && start + tokens <= capacity;
+    if sound {
+        Ok(capacity)
+    } else {
+        Err(KernelError::InvalidArgument(format!(
+            "{tokens} tokens of {shape:?} at position {start} with a cache of {cache:?}"
+        )))
+    }
+}
+
+/// Rotates queries and keys (arXiv 2104.09864) and puts keys and values into the cache at
+/// positions `start..start + tokens`, in place whoever else holds it.
+///
+/// `qkv` is `[tokens, (heads + 2 kv_heads) * head_dim]`; `cos` and `sin`, the first half negated,
+/// `[1, tokens, head_dim]`; `keys` and `values` `[kv_heads, capacity, head_dim]`. Returns queries
+/// `[tokens, heads * head_dim]`.
+///
+/// # Errors
+/// `invalid-argument` when shapes do not fit or a tensor is not `f32` on the wgpu device.
+pub fn rope_append(
+    qkv: Tensor<2>,
+    shape: Heads,
+    [cos, sin]: [&Tensor<3>; 2],
+    start: usize,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+) -> Result<Tensor<2>, KernelError> {
+    let [tokens, columns] = qkv.dims();
+    let capacity = check(shape, tokens, start, keys.dims())?;
+    let Heads {
+        heads,
+        kv_heads,
+        head_dim,
+    } = shape;
+    let all = heads + 2 * kv_heads;
+    let table = [1, tokens, head_dim];
+    if columns != all * head_dim
+        || values.dims() != keys.dims()
+        || cos.dims() != table
+        || sin.dims() != table
+    {
+        return Err(KernelError::InvalidArgument(format!(
+            "a rotation of {:?} by {:?} and {:?} into {:?} and {:?} for {shape:?}",
+            qkv.dims(),
+            cos.dims(),
+            sin.dims(),
+            keys.dims(),
+            values.dims()
+        )));
+    }
+    let queries = empty([tokens, heads * head_dim], &qkv.device())?;
+    let qkv = need(&qkv, "the projection")?;
+    let (cos, sin) = (need(cos, "the cosines")?, need(sin, "the sines")?);
+    let (keys, values) = (need(keys, "the keys")?, need(values, "the values")?);
+    let words = [heads, kv_heads, head_dim / 2, capacity].map(|word| word as u32);
+    let parameters = parameters(&words, &qkv);
+    let step = step_at(start, &qkv);
+    launch(
+        Shader::plain(Name::RopeAppend, 64),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(&step),
+            Bound::Read(&qkv),
+            Bound::Read(&cos),
+            Bound::Read(&sin),
+            Bound::Write(&queries),
+            Bound::Both(&keys),
+            Bound::Both(&values),
+        ],
+        [(all * head_dim / 2).div_ceil(64), tokens, 1],
+    );
+    Ok(into_tensor(queries))
+}
+
+/// Grouped-query attention over the cache (arXiv 2305.13245): the queries of positions
+/// `start..start + tokens`, `[tokens, heads * head_dim]`, attend to all cached ones up to their
+/// own. The result is shaped like them; `keys` and `values` are `[kv_heads, capacity, head_dim]`.
+///
+/// # Errors
+/// As [`rope_append`].
+pub fn attention(
+    queries: Tensor<2>,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+    shape: Heads,
+    start: usize,
+) -> Result<Tensor<2>, KernelError> {
+    let [tokens, columns] = queries.dims();
+    let capacity = check(shape, tokens, start, keys.dims())?;
+    let Heads {
+        heads,
+        kv_heads,
+        head_dim,
+    } = shape;
+    if columns != heads * head_dim || values.dims() != keys.dims() {
+        return Err(KernelError::InvalidArgument(format!(
+            "queries of {:?} over {:?} and {:?} for {shape:?}",
+            queries.dims(),
+            keys.dims(),
+            values.dims()
+        )));
+    }
+    let device = queries.device();
+    let queries = need(&queries, "the queries")?;
+    let (keys, values) = (need(keys, "the keys")?, need(values, "the values")?);
+    let parts = if tokens == 1 {
+        (start + 1).div_ceil(SPAN)
+    } else {
+        1
+    };
+    let columns = heads * head_dim;
+    let line = capacity * head_dim;
+    let words = [
+        heads,
+        heads / kv_heads,
+        head_dim,
+        tokens,
+        SPAN,
+        columns,
+        0,
+        0,
+        line,
+        head_dim,
+    ];
+    let step = step_at(start, &queries);
+    let group = if tokens == 1 { 1 } else { 8 };
+    let shader = Shader::plain(Name::Attention, 64)
+        .constant("QUERIES", group)
+        .constant("STEPS", head_dim.div_ceil(64) as u32)
+        .feature("CAUSAL", true)
+        .feature("PARTS", parts > 1);
+    let parameters = parameters(&words.map(|word| word as u32), &queries);
+    let run = |out: &CubeTensor| {
+        let bound = [
+            Bound::Read(&parameters),
+            Bound::Read(&step),
+            Bound::Read(&queries),
+            Bound::Read(&keys),
+            Bound::Read(&values),
+            Bound::Write(out),
+        ];
+        let groups = [heads, tokens.div_ceil(group as usize), parts];
+        launch(shader, &bound, groups);
+    };
+    let shared = Shared {
+        shape,
+        tokens,
+        capacity,
+        parts,
+    };
+    shared.finish(&device, run)
+}
+
+/// What a workgroup does not do alone: its part of the positions, which are merged after.
+struct Shared {
+    shape: Heads,
+    tokens: usize,
+    capacity: usize,
+    parts: usize,
+}
+
+impl Shared {
+    /// Gives `run` the place of its result and, where there are parts, merges them.
+    fn finish(
+        self,
+        device: &Device,
+        run: impl FnOnce(&CubeTensor),
+    ) -> Result<Tensor<2>, KernelError> {
+        let Self {
+            shape: Heads {
+                heads, head_dim, ..
+            },
+            tokens,
+            capacity,
+            parts,
+        } = self;
+        let out = empty([tokens, heads * head_dim], device)?;
+        if parts == 1 {
+            run(&out);
+            return Ok(into_tensor(out));
+        }
+        // Room for a whole cache, so that one buffer serves all positions of a generation.
+        let most = capacity.div_ceil(SPAN);
+        let partial = empty([most, heads * (head_dim + 2)], device)?;
+        run(&partial);
+        let words = [head_dim, tokens * heads, parts].map(|word| word as u32);
+        let parameters = parameters(&words, &partial);
+        launch(
+            Shader::plain(Name::AttentionMerge, 64),
+            &[
+                Bound::Read(&parameters),
+                Bound::Read(&partial),
+                Bound::Write(&out),
+            ],
+            [tokens * heads, 1, 1],
+        );
+        Ok(into_tensor(out))
+    }
+}
+
+/// [`rope_append`] and [`attention`] of one token in one launch, or two where the cache is long.
+///
+/// `head_dim` must be a multiple of 8. Returns the mixed values `[1, heads * head_dim]`.
+///
+/// # Errors
+/// As [`rope_append`].
+pub fn attention_step(
+    qkv: Tensor<2>,
+    shape: Heads,
+    [cos, sin]: [&Tensor<3>; 2],
+    start: usize,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+) -> Result<Tensor<2>, KernelError> {
+    let capacity = check(shape, 1, start, keys.dims())?;
+    let Heads {
+        heads,
+        kv_heads,
+        head_dim,
+    } = shape;
+    let table = [1, 1, head_dim];
+    if qkv.dims() != [1, (heads + 2 * kv_heads) * head_dim]
+        || values.dims() != keys.dims()
+        || cos.dims() != table
+        || sin.dims() != table
+        || !head_dim.is_multiple_of(8)
+    {
+        return Err(KernelError::InvalidArgument(format!(
+            "a step of {:?} turned by {:?} and {:?} into {:?} and {:?} for {shape:?}",
+            qkv.dims(),
+            cos.dims(),
+            sin.dims(),
+            keys.dims(),
+            values.dims()
+        )));
+    }
+    let device = qkv.device();
+    let qkv = need(&qkv, "the projection")?;
+    let (cos, sin) = (need(cos, "the cosines")?, need(sin, "the sines")?);
+    let (keys, values) = (need(keys, "the keys")?, need(values, "the values")?);
+    let words = [heads, heads / kv_heads, head_dim, capacity, SPAN].map(|word| word as u32);
+    let parameters = parameters(&words, &qkv);
+    let step = step_at(start, &qkv);
+    let parts = (start + 1).div_ceil(SPAN);
+    let shader = Shader::plain(Name::AttentionStep, 64)
+        .constant("STEPS", head_dim.div_ceil(64) as u32)
+        .feature("PARTS", parts > 1);
+    let shared = Shared {
+        shape,
+        tokens: 1,
+        capacity,
+        parts,
+    };
+    shared.finish(&device, |out| {
+        let bound = [
+            Bound::Read(&parameters),
+            Bound::Read(&step),
+            Bound::Read(&qkv),
+            Bound::Read(&cos),
+            Bound::Read(&sin),
+            Bound::Both(&keys),
+            Bound::Both(&values),
+            Bound::Write(out),
+        ];
+        launch(shader, &bound, [heads, 1, parts]);
+    })
+}
+
+/// Attention of every token to every other: `[tokens, 3 heads * head_dim] -> [tokens, heads *
+/// head_dim]`.
+///
+/// A row of `qkv` holds the queries of all heads, then their keys, then their values.
+///
+/// # Errors
+/// `invalid-argument` when shapes do not fit or a tensor is not `f32` on the wgpu device.
+pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Result<Tensor<2>, KernelError> {
+    let [tokens, row] = qkv.dims();
+    let head_dim = row / (3 * heads.max(1));
+    let sound = heads > 0
+        && tokens > 0
+        && row == 3 * heads * head_dim
+        && head_dim.is_multiple_of(4)
+        && (4..=MAX_HEAD_DIM).contains(&head_dim);
+    if !sound {
+        return Err(KernelError::InvalidArgument(format!(
+            "attention of {:?} with {heads} heads",
+            qkv.dims()
+        )));
+    }
+    let columns = heads * head_dim;
+    let out = empty([tokens, columns], &qkv.device())?;
+    let qkv = need(&qkv, "the projection")?;
+    let words = [
+        heads,
+        1,
+        head_dim,
+        tokens,
+        SPAN,
+        row,
+        columns,
+        2 * columns,
+        head_dim,
+        row,
+    ];
+    let parameters = parameters(&words.map(|word| word as u32), &qkv);
+    let group = 8;
+    launch(
+        Shader::plain(Name::Attention, 64)
+            .constant("QUERIES", group)
+            .constant("STEPS", head_dim.div_ceil(64) as u32),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(&qkv),
+            Bound::Read(&qkv),
+            Bound::Read(&qkv),
+            Bound::Write(&out),
+        ],
+        [heads, tokens.div_ceil(group as usize), 1],
+    );
+    Ok(into_tensor(out))
+}

@@ -1,0 +1,70 @@
+//! Kernels for Burn's wgpu device: WebGPU in the browser, Vulkan, Metal or DX12 natively.
+//!
+//! ```text
+//! blocks of a checkpoint ─► GpuBuilder ─► GpuMatrix: chunks of 32 elements in tiles of 16 rows
+//!                                             │
+//! x [tokens, cols] ──── WGSL of shaders/ ─────┴─► out [tokens, rows]
+//! ```
+//!
+//! The WGSL is in `shaders/`, one kernel a file. It needs nothing beyond WebGPU's default limits:
+//! no subgroups, no halves, 256 invocations and 16 KiB of workgroup memory. Sums are `f32`.
+//! Each kernel has a [`twin`] in plain Rust, and [`self_test`] holds one against the other.
+//!
+//! # What a decode step costs
+//!
+//! Sizes of tensors are in small buffers that are kept, one for each content; the position and the
+//! ids of a forward pass are written once, by [`begin`]. So after the first tokens no shader is
+//! compiled and no such buffer made, which [`counters`] tell.
+
+mod attention;
+mod elementwise;
+mod format;
+mod launch;
+mod matrix;
+mod project;
+mod rows;
+mod sample;
+mod self_test;
+mod shader;
+mod tensor;
+pub mod twin;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use burn::tensor::Device;
+
+pub use attention::{attention, attention_step, full_attention, rope_append};
+pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
+pub use launch::{Counters, Memory, begin, counters, memory};
+pub use matrix::{GpuBuilder, GpuMatrix};
+pub use project::{Around, Sharing, project, project_as};
+pub use rows::rows;
+pub use sample::{Segments, argmax, segment_log_probs};
+pub use self_test::{Checked, self_test};
+pub(crate) use tensor::{is_alone, is_here};
+
+/// 0 until somebody knows, then 1 for hardware and 2 for software.
+static ADAPTER: AtomicU8 = AtomicU8::new(0);
+
+/// Tells whether the adapter is a software one, on which work is shared differently. Who opens the
+/// device knows; without this the adapter's name decides.
+pub fn assume_software(software: bool) {
+    ADAPTER.store(1 + u8::from(software), Ordering::Relaxed);
+}
+
+/// Whether the adapter is a software one.
+fn is_software(device: &Device) -> bool {
+    match ADAPTER.load(Ordering::Relaxed) {
+        0 => {
+            let name = match tensor::empty([1], device) {
+                Ok(tensor) => tensor.client.properties().identity.name.to_lowercase(),
+                Err(_) => String::new(),
+            };
+            const NAMES: [&str; 3] = ["llvmpipe", "swiftshader", "basic render"];
+            let software = NAMES.iter().any(|known| name.contains(known));
+            assume_software(software);
+            software
+        }
+        known => known == 2,
+    }
+}

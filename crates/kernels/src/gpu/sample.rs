@@ -1,0 +1,115 @@
+//! From logits to what is read back: one id, or the logarithms of byte probabilities.
+
+use burn::backend::wgpu::CubeTensor;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::launch::{Bound, launch, le_bytes, parameters};
+use super::shader::{Name, Shader};
+use super::tensor::{empty, into_tensor, need, upload};
+use crate::KernelError;
+
+/// The first of the largest elements of each row: `[rows, width] -> [rows]`. NaN is never it;
+/// -1 where no element is a finite number.
+///
+/// # Errors
+/// `invalid-argument` for no elements or a tensor that is not `f32` on the wgpu device.
+pub fn argmax(x: Tensor<2>) -> Result<Tensor<1, Int>, KernelError> {
+    let [rows, width] = x.dims();
+    if rows == 0 || width == 0 {
+        return Err(KernelError::InvalidArgument(format!(
+            "there is no largest of {rows} x {width} elements"
+        )));
+    }
+    let out = Tensor::<1, Int>::empty([rows], &x.device());
+    let place = int_buffer(&out)?;
+    let from = need(&x, "the logits")?;
+    let parameters = parameters(&[width as u32], &from);
+    launch(
+        Shader::plain(Name::Argmax, 256),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(&from),
+            Bound::Write(&place),
+        ],
+        [rows, 1, 1],
+    );
+    Ok(out)
+}
+
+fn int_buffer(tensor: &Tensor<1, Int>) -> Result<CubeTensor, KernelError> {
+    let primitive = tensor
+        .clone()
+        .try_into_primitive::<burn::backend::wgpu::Wgpu>();
+    primitive.map_err(|error| KernelError::InvalidArgument(format!("not on wgpu: {error:?}")))
+}
+
+/// Which ids belong to which segment, on the device: for bytes, the tokens whose text begins with
+/// each byte, and those that end the text.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    members: CubeTensor,
+    bounds: CubeTensor,
+    count: usize,
+    /// The largest member.
+    last: u32,
+}
+
+impl Segments {
+    /// # Errors
+    /// `invalid-argument` when all segments are empty or `device` is not the wgpu device.
+    pub fn new(segments: &[Vec<u32>], device: &Device) -> Result<Self, KernelError> {
+        let members = segments.concat();
+        let Some(&last) = members.iter().max() else {
+            return Err(KernelError::InvalidArgument(
+                "no segment has a member".to_owned(),
+            ));
+        };
+        let mut bounds = vec![0];
+        let mut end = 0;
+        for segment in segments {
+            end += segment.len() as u32;
+            bounds.push(end);
+        }
+        let like = empty([1], device)?;
+        Ok(Self {
+            members: upload(le_bytes(&members), &like),
+            bounds: upload(le_bytes(&bounds), &like),
+            count: segments.len(),
+            last,
+        })
+    }
+}
+
+/// Natural logarithms of the probabilities of segments, which add up to one:
+/// `out[s] = log Σ_{i in s} e^x[i] - log Σ_all e^x`. An empty segment is -1e30.
+///
+/// # Errors
+/// `invalid-argument` when a member is outside `logits` or that is not `f32` on the wgpu device.
+pub fn segment_log_probs(logits: Tensor<1>, segments: &Segments) -> Result<Tensor<1>, KernelError> {
+    let [width] = logits.dims();
+    if segments.last as usize >= width {
+        return Err(KernelError::InvalidArgument(format!(
+            "member {} of a segment is outside {width} logits",
+            segments.last
+        )));
+    }
+    let out = empty([segments.count], &logits.device())?;
+    let from = need(&logits, "the logits")?;
+    launch(
+        Shader::plain(Name::ByteSegments, 64),
+        &[
+            Bound::Read(&from),
+            Bound::Read(&segments.members),
+            Bound::Read(&segments.bounds),
+            Bound::Write(&out),
+        ],
+        [segments.count, 1, 1],
+    );
+    let parameters = parameters(&[segments.count as u32], &from);
+    launch(
+        Shader::plain(Name::ByteNormalize, 64),
+        &[Bound::Read(&parameters), Bound::Both(&out)],
+        [1, 1, 1],
+    );
+    Ok(into_tensor(out))
+}

@@ -1,0 +1,26 @@
+use burn::tensor::{Tensor, activation};
+
+/// Attention of every token to every other: `[tokens, 3 heads * head_dim] -> [tokens, heads *
+/// head_dim]`.
+///
+/// A row holds the queries of all heads, then their keys, then their values.
+pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
+    #[cfg(feature = "gpu")]
+    if crate::gpu::is_here(&qkv)
+        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), heads)
+    {
+        return out;
+    }
+    let [tokens, columns] = qkv.dims();
+    let head_dim = columns / (3 * heads);
+    let qkv = qkv.reshape([tokens, 3 * heads, head_dim]).swap_dims(0, 1);
+    let queries = qkv.clone().narrow(0, 0, heads);
+    let keys = qkv.clone().narrow(0, heads, heads);
+    let values = qkv.narrow(0, 2 * heads, heads);
+    let scale = (head_dim as f64).sqrt().recip();
+    let scores = (queries * scale).matmul(keys.swap_dims(1, 2));
+    activation::softmax(scores, 2)
+        .matmul(values)
+        .swap_dims(0, 1)
+        .reshape([tokens, heads * head_dim])
+}
