@@ -182,13 +182,21 @@ fn open_cpu() -> Result<ComputeDevice, ModelError> {
     ))
 }
 
+/// Launches of one submission: more than a decode step of a hundred layers has.
+#[cfg(feature = "gpu")]
+const MAX_TASKS: usize = 640;
+
 #[cfg(feature = "gpu")]
 async fn open_wgpu() -> Result<ComputeDevice, ModelError> {
     let (device, setup) = Device::wgpu_options()
+        // A whole forward pass goes to the device at once.
+        .tasks_max(MAX_TASKS)
         .init_with_setup_async()
         .await
         .map_err(|error| ModelError::NoWebGpu(error.to_string()))?;
     let info = setup.adapter.get_info();
+    let kind = info.device_type;
+    lexigraft_kernels::gpu::assume_software(kind == burn::backend::wgpu::wgpu::DeviceType::Cpu);
     let limits = setup.device.limits();
     let adapter = [info.name.as_str(), info.driver_info.as_str()]
         .into_iter()

@@ -1,20 +1,43 @@
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 #[cfg(feature = "cpu")]
-use lexigraft_kernels::{cpu::PackedMatrix, ops};
+use lexigraft_kernels::cpu::PackedMatrix;
+#[cfg(feature = "gpu")]
+use lexigraft_kernels::gpu::{self, GpuMatrix};
+use lexigraft_kernels::ops;
+
+use crate::RmsNorm;
 
 /// A weight matrix `[out_features, in_features]` as it is kept on the device.
 ///
 /// This is the one place that knows how weights are stored: a further form is a further variant
 /// here, and every model gets it.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one a matrix, beside its megabytes"
+)]
 enum StoredWeight {
     Dense(Tensor<2>),
     /// Quantised as in the file, for the processor's integer units.
     #[cfg(feature = "cpu")]
     Packed(Arc<PackedMatrix>),
+    /// As in the file, in buffers of the wgpu device.
+    #[cfg(feature = "gpu")]
+    Gpu(GpuMatrix),
+}
+
+/// What is done before and after a product. A device may do it in the same step.
+#[derive(Default)]
+struct Around<'a> {
+    norm: Option<&'a RmsNorm>,
+    /// The matrix holds the rows of a gate, then its partner's: the result is their SwiGLU.
+    gated: bool,
+    bias: Option<&'a Tensor<1>>,
+    gelu: bool,
+    residual: Option<Tensor<2>>,
 }
 
 impl StoredWeight {
@@ -23,21 +46,65 @@ impl StoredWeight {
             Self::Dense(weight) => weight.shape().num_elements() as u64 * 4,
             #[cfg(feature = "cpu")]
             Self::Packed(weight) => weight.bytes() as u64,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(weight) => weight.bytes() as u64,
         }
     }
 
-    /// `x Wᵀ`, plus `residual`: `[tokens, in_features] -> [tokens, out_features]`.
-    fn project(&self, x: Tensor<2>, residual: Option<Tensor<2>>) -> Tensor<2> {
-        match self {
+    /// `x Wᵀ` and what is around it: `[tokens, in_features] -> [tokens, out_features]`, or half as
+    /// many where it is gated.
+    fn project(&self, x: Tensor<2>, around: Around<'_>) -> Tensor<2> {
+        let Around {
+            norm,
+            gated,
+            bias,
+            gelu,
+            residual,
+        } = around;
+        // The residual is the product's own only where nothing comes between.
+        let (own, later) = if gated || gelu {
+            (None, residual)
+        } else {
+            (residual, None)
+        };
+        let normed = |x| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let mut y = match self {
+            #[cfg(feature = "gpu")]
+            Self::Gpu(weight) => {
+                let around = gpu::Around {
+                    norm: norm.map(|norm| (norm.weight(), norm.eps())),
+                    swiglu: gated,
+                    bias,
+                    gelu,
+                    residual: own.as_ref().or(later.as_ref()),
+                };
+                return done(gpu::project(x, weight, around));
+            }
             Self::Dense(weight) => {
-                let y = x.matmul(weight.clone().transpose());
-                match residual {
+                let y = normed(x).matmul(weight.clone().transpose());
+                match own {
                     Some(residual) => residual + y,
                     None => y,
                 }
             }
             #[cfg(feature = "cpu")]
-            Self::Packed(weight) => ops::packed_linear(x, weight, residual),
+            Self::Packed(weight) => ops::packed_linear(normed(x), weight, own),
+        };
+        if let Some(bias) = bias {
+            y = y + bias.clone().unsqueeze();
+        }
+        if gated {
+            y = ops::swiglu(y);
+        }
+        if gelu {
+            y = activation::gelu(y);
+        }
+        match later {
+            Some(residual) => residual + y,
+            None => y,
         }
     }
 
@@ -52,7 +119,19 @@ impl StoredWeight {
             }
             #[cfg(feature = "cpu")]
             Self::Packed(weight) => ops::packed_rows(ids, weight),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(weight) => done(gpu::rows(ids, weight)),
         }
+    }
+}
+
+/// What a kernel made of operands that fit.
+#[cfg(feature = "gpu")]
+#[allow(clippy::panic, reason = "as Burn's operations, when shapes do not fit")]
+fn done(result: Result<Tensor<2>, lexigraft_kernels::KernelError>) -> Tensor<2> {
+    match result {
+        Ok(tensor) => tensor,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -82,21 +161,62 @@ impl Linear {
         }
     }
 
+    /// `weight` is `[out_features, in_features]`, on the wgpu device; `bias` `[out_features]`.
+    #[cfg(feature = "gpu")]
+    pub fn on_gpu(weight: GpuMatrix, bias: Option<Tensor<1>>) -> Self {
+        Self {
+            weight: StoredWeight::Gpu(weight),
+            bias,
+        }
+    }
+
     /// `[tokens, in_features] -> [tokens, out_features]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.with_bias(self.weight.project(x, None))
+        self.project(x, Around::default())
     }
 
     /// `residual + forward(x)`, where `residual` is `[tokens, out_features]`.
     pub fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        self.with_bias(self.weight.project(x, Some(residual)))
+        let around = Around {
+            residual: Some(residual),
+            ..Around::default()
+        };
+        self.project(x, around)
     }
 
-    fn with_bias(&self, y: Tensor<2>) -> Tensor<2> {
-        match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze(),
-            None => y,
-        }
+    /// `forward(norm(x))`.
+    pub fn forward_normed(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
+        let around = Around {
+            norm: Some(norm),
+            ..Around::default()
+        };
+        self.project(x, around)
+    }
+
+    /// `silu(gate) * up` (arXiv 2002.05202), where the rows are those of the gate, then those of
+    /// the up projection, of the normalised `x`: `[tokens, in_features] -> [tokens,
+    /// out_features / 2]`.
+    pub fn forward_gated(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
+        let around = Around {
+            norm: Some(norm),
+            gated: true,
+            ..Around::default()
+        };
+        self.project(x, around)
+    }
+
+    /// `x Φ(x)` (arXiv 1606.08415) of `forward(x)`.
+    pub fn forward_gelu(&self, x: Tensor<2>) -> Tensor<2> {
+        let around = Around {
+            gelu: true,
+            ..Around::default()
+        };
+        self.project(x, around)
+    }
+
+    fn project(&self, x: Tensor<2>, around: Around<'_>) -> Tensor<2> {
+        let bias = self.bias.as_ref();
+        self.weight.project(x, Around { bias, ..around })
     }
 
     pub fn resident_bytes(&self) -> u64 {
@@ -127,6 +247,14 @@ impl Embedding {
         }
     }
 
+    /// `weight` is `[vocab, hidden]`, on the wgpu device.
+    #[cfg(feature = "gpu")]
+    pub fn on_gpu(weight: GpuMatrix) -> Self {
+        Self {
+            weight: StoredWeight::Gpu(weight),
+        }
+    }
+
     /// `[tokens] -> [tokens, hidden]`. Every id must be below the vocabulary size.
     pub fn forward(&self, ids: &[u32]) -> Tensor<2> {
         self.weight.rows(ids)
@@ -134,7 +262,7 @@ impl Embedding {
 
     /// The tied output head: `[tokens, hidden] -> [tokens, vocab]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.weight.project(hidden, None)
+        self.weight.project(hidden, Around::default())
     }
 
     pub fn resident_bytes(&self) -> u64 {

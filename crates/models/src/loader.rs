@@ -4,8 +4,12 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Tensor, TensorData};
 use lexigraft_checkpoint::{ByteSource, Checkpoint, DType, TensorInfo};
+use lexigraft_kernels::KernelError;
 #[cfg(feature = "cpu")]
-use lexigraft_kernels::cpu::{PackedMatrix, Part, RowOrder};
+use lexigraft_kernels::cpu::PackedMatrix;
+use lexigraft_kernels::cpu::{Part, RowOrder};
+#[cfg(feature = "gpu")]
+use lexigraft_kernels::gpu::{self, GpuMatrix};
 
 use crate::{ComputeDevice, DeviceKind, Embedding, LayerNorm, Linear, ModelError, RmsNorm};
 
@@ -19,6 +23,13 @@ pub struct DenseBytes {
     pub largest: u64,
     /// Of all of them.
     pub total: u64,
+}
+
+/// Kernels that a kind of model uses beside products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelFamily {
+    Decoder,
+    Encoder,
 }
 
 /// Reads named tensors with the shapes that a configuration promises.
@@ -63,8 +74,31 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
                 .device
                 .check_budget("weights as stored", total.min(dense.largest), total);
         }
+        #[cfg(feature = "gpu")]
+        if self.checkpoint.tensors().all(on_gpu_as_stored) {
+            // Large matrices are cut into pieces that fit.
+            return self.device.check_budget("weights as stored", 0, self.total);
+        }
         self.device
             .check_budget("weights in f32", dense.largest, dense.total)
+    }
+
+    /// Asks the device's kernels of a model family to agree with their twins, before they are used.
+    ///
+    /// # Errors
+    /// `device-lost` when one does not.
+    pub async fn check_kernels(&self, family: KernelFamily) -> Result<(), ModelError> {
+        #[cfg(feature = "gpu")]
+        if self.device.kind() == DeviceKind::Wgpu {
+            let what = match family {
+                KernelFamily::Decoder => gpu::Checked::Decoder,
+                KernelFamily::Encoder => gpu::Checked::Encoder,
+            };
+            gpu::self_test(self.device.burn(), what).await?;
+        }
+        #[cfg(not(feature = "gpu"))]
+        let _ = family;
+        Ok(())
     }
 
     pub fn device(&self) -> &'a ComputeDevice {
@@ -131,12 +165,14 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         rows: usize,
         hidden: usize,
     ) -> Result<Embedding, ModelError> {
+        let part = LinearPart::plain(name, rows);
         #[cfg(feature = "cpu")]
-        {
-            let part = LinearPart::plain(name, rows);
-            if self.stays_quantised(&[part])? {
-                return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
-            }
+        if self.stays_quantised(&[part])? {
+            return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
+        }
+        #[cfg(feature = "gpu")]
+        if self.fits_gpu(&[part], hidden)? {
+            return Ok(Embedding::on_gpu(self.on_gpu(&[part], hidden).await?));
         }
         Ok(Embedding::dense(self.matrix(name, rows, hidden).await?))
     }
@@ -154,6 +190,11 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         if self.stays_quantised(parts)? {
             let weight = self.packed(parts, in_features).await?;
             return Ok(Linear::packed(weight, self.bias(parts).await?));
+        }
+        #[cfg(feature = "gpu")]
+        if self.fits_gpu(parts, in_features)? {
+            let weight = self.on_gpu(parts, in_features).await?;
+            return Ok(Linear::on_gpu(weight, self.bias(parts).await?));
         }
         let rows: usize = parts.iter().map(|part| part.rows).sum();
         let mut weight = Vec::new();
@@ -220,6 +261,20 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         Ok(false)
     }
 
+    /// Whether the wgpu device keeps these weights as the file has them.
+    #[cfg(feature = "gpu")]
+    fn fits_gpu(&self, parts: &[LinearPart<'_>], in_features: usize) -> Result<bool, ModelError> {
+        if self.device.kind() != DeviceKind::Wgpu {
+            return Ok(false);
+        }
+        for part in parts {
+            if !GpuMatrix::fits(self.checkpoint.tensor(part.weight)?.dtype, in_features) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The rows of `parts` one below the other, packed as they are stored.
     #[cfg(feature = "cpu")]
     async fn packed(
@@ -227,41 +282,78 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         parts: &[LinearPart<'_>],
         in_features: usize,
     ) -> Result<PackedMatrix, ModelError> {
+        let (infos, kept) = self.stored(parts, in_features)?;
+        let mut builder = PackedMatrix::builder(in_features, &kept)?;
+        for info in infos {
+            self.pour(info, |chunk| builder.push(chunk)).await?;
+        }
+        Ok(builder.finish()?)
+    }
+
+    /// The same on the wgpu device.
+    #[cfg(feature = "gpu")]
+    async fn on_gpu(
+        &mut self,
+        parts: &[LinearPart<'_>],
+        in_features: usize,
+    ) -> Result<GpuMatrix, ModelError> {
+        let (infos, kept) = self.stored(parts, in_features)?;
+        for part in &kept {
+            gpu::self_test(self.device.burn(), gpu::Checked::Format(part.dtype)).await?;
+        }
+        let mut builder = GpuMatrix::builder(in_features, &kept, self.device.burn())?;
+        for info in infos {
+            self.pour(info, |chunk| builder.push(chunk)).await?;
+        }
+        Ok(builder.finish()?)
+    }
+
+    /// Where the tensors of `parts` are in the file, and what kernels want to know of them.
+    #[cfg(any(feature = "cpu", feature = "gpu"))]
+    fn stored(
+        &self,
+        parts: &[LinearPart<'_>],
+        in_features: usize,
+    ) -> Result<(Vec<&'a TensorInfo>, Vec<Part>), ModelError> {
         let mut infos = Vec::with_capacity(parts.len());
+        let mut kept = Vec::with_capacity(parts.len());
         for part in parts {
             let info = self.checkpoint.tensor(part.weight)?;
             expect_shape(info, &[part.rows, in_features])?;
-            infos.push((info, part));
-        }
-        let kept: Vec<Part> = infos
-            .iter()
-            .map(|(info, part)| Part {
+            infos.push(info);
+            kept.push(Part {
                 dtype: info.dtype,
                 rows: part.rows,
                 order: match part.interleaved_head_dim {
                     Some(head_dim) => RowOrder::RotaryPairs { head_dim },
                     None => RowOrder::AsStored,
                 },
-            })
-            .collect();
-        let mut builder = PackedMatrix::builder(in_features, &kept)?;
-        for (info, _) in infos {
-            let (read, total) = (&mut self.read, self.total);
-            let progress = &mut self.progress;
-            let mut pushed = Ok(());
-            let done = self.checkpoint.read_chunks(info, |chunk| {
-                pushed = builder.push(chunk);
-                if pushed.is_err() {
-                    return ControlFlow::Break(());
-                }
-                *read += chunk.len() as u64;
-                progress((*read).min(total), total)
             });
-            let done = done.await;
-            pushed?;
-            done?;
         }
-        Ok(builder.finish()?)
+        Ok((infos, kept))
+    }
+
+    /// Gives a tensor's blocks to `push`, a chunk at a time.
+    #[cfg(any(feature = "cpu", feature = "gpu"))]
+    async fn pour(
+        &mut self,
+        info: &TensorInfo,
+        mut push: impl FnMut(&[u8]) -> Result<(), KernelError>,
+    ) -> Result<(), ModelError> {
+        let (read, total) = (&mut self.read, self.total);
+        let progress = &mut self.progress;
+        let mut pushed = Ok(());
+        let done = self.checkpoint.read_chunks(info, |chunk| {
+            pushed = push(chunk);
+            if pushed.is_err() {
+                return ControlFlow::Break(());
+            }
+            *read += chunk.len() as u64;
+            progress((*read).min(total), total)
+        });
+        let done = done.await;
+        pushed?;
+        Ok(done?)
     }
 
     async fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
@@ -300,6 +392,15 @@ impl<'a> LinearPart<'a> {
             rows,
             interleaved_head_dim: None,
         }
+    }
+}
+
+/// Whether a tensor is a vector, or a matrix that the wgpu device keeps as it is stored.
+#[cfg(feature = "gpu")]
+fn on_gpu_as_stored(info: &TensorInfo) -> bool {
+    match info.shape.as_slice() {
+        [_, columns] => GpuMatrix::fits(info.dtype, *columns),
+        shape => shape.len() < 2,
     }
 }
 

@@ -14,6 +14,15 @@ impl RmsNorm {
         Self { weight, eps }
     }
 
+    /// The gains `[hidden]`.
+    pub fn weight(&self) -> &Tensor<1> {
+        &self.weight
+    }
+
+    pub fn eps(&self) -> f64 {
+        self.eps
+    }
+
     /// `[tokens, hidden] -> [tokens, hidden]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         ops::rms_norm(x, &self.weight, self.eps)
@@ -36,10 +45,6 @@ impl LayerNorm {
 
     /// `[tokens, hidden] -> [tokens, hidden]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mean = x.clone().mean_dim(1);
-        let centred = x - mean;
-        let variance = centred.clone().square().mean_dim(1);
-        let scale = (variance + self.eps).sqrt().recip();
-        centred * scale * self.weight.clone().unsqueeze() + self.bias.clone().unsqueeze()
+        ops::layer_norm(x, &self.weight, &self.bias, self.eps)
     }
 }

@@ -1,7 +1,7 @@
 //! Grouped-query attention over the cache (arXiv 2305.13245).
 
 use burn::tensor::Tensor;
-use lexigraft_kernels::ops::{self, CausalMask, Heads, RopeRows};
+use lexigraft_kernels::ops::{CausalMask, Heads, RopeRows};
 
 use super::cache::KvLayer;
 use super::config::DecoderConfig;
@@ -20,8 +20,6 @@ pub(super) struct Attention {
 /// What all layers of one forward pass share.
 #[derive(Debug)]
 pub(super) struct Pass {
-    /// Tokens cached before it.
-    pub start: usize,
     pub rope: RopeRows,
     pub mask: CausalMask,
 }
@@ -40,22 +38,20 @@ impl Attention {
         }
     }
 
-    /// `residual` plus the attention of `x`, both `[tokens, hidden]`.
+    /// `x` plus the attention of the normalised `x`, both `[tokens, hidden]`.
     pub fn forward_add(
         &self,
         x: Tensor<2>,
-        residual: Tensor<2>,
+        norm: &RmsNorm,
         cache: KvLayer,
         pass: &Pass,
     ) -> (Tensor<2>, KvLayer) {
-        let mut qkv = self.qkv.forward(x);
+        let mut qkv = self.qkv.forward_normed(x.clone(), norm);
         if let Some((query_norm, key_norm)) = &self.query_key_norm {
             qkv = norm_heads(qkv, self.heads, query_norm, key_norm);
         }
-        let (queries, cache) = cache.append(qkv, self.heads, pass);
-        let (keys, values) = (cache.keys(), cache.values());
-        let mixed = ops::attention(queries, keys, values, self.heads, &pass.mask);
-        (self.output.forward_add(mixed, residual), cache)
+        let (mixed, cache) = cache.attend(qkv, self.heads, pass);
+        (self.output.forward_add(mixed, x), cache)
     }
 
     pub fn resident_bytes(&self) -> u64 {

@@ -1,5 +1,4 @@
 use burn::tensor::Tensor;
-use lexigraft_kernels::ops;
 
 use super::attention::{Attention, Pass};
 use super::cache::KvLayer;
@@ -22,10 +21,13 @@ impl DecoderBlock {
         cache: KvLayer,
         pass: &Pass,
     ) -> (Tensor<2>, KvLayer) {
-        let normed = self.attention_norm.forward(x.clone());
-        let (x, cache) = self.attention.forward_add(normed, x, cache, pass);
-        let normed = self.feed_forward_norm.forward(x.clone());
-        (self.feed_forward.forward_add(normed, x), cache)
+        let (x, cache) = self
+            .attention
+            .forward_add(x, &self.attention_norm, cache, pass);
+        (
+            self.feed_forward.forward_add(x, &self.feed_forward_norm),
+            cache,
+        )
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
@@ -44,8 +46,9 @@ pub(super) struct SwiGlu {
 }
 
 impl SwiGlu {
-    fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
-        let gated = ops::swiglu(self.gate_up.forward(x));
-        self.down.forward_add(gated, residual)
+    /// `x` plus the feed-forward network of the normalised `x`.
+    fn forward_add(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
+        let gated = self.gate_up.forward_gated(x.clone(), norm);
+        self.down.forward_add(gated, x)
     }
 }

@@ -105,21 +105,13 @@ impl KvCache {
 
 impl KvLayer {
     /// Rotates and appends the keys and values of a fused projection
-    /// `[tokens, (heads + 2 kv_heads) * head_dim]`; returns its rotated queries
+    /// `[tokens, (heads + 2 kv_heads) * head_dim]`; returns what its queries attend to,
     /// `[tokens, heads * head_dim]`.
     ///
     /// The layer goes in and out by value: a backend writes in place only what nobody else holds.
-    pub(super) fn append(self, qkv: Tensor<2>, heads: Heads, pass: &Pass) -> (Tensor<2>, Self) {
-        let (queries, keys, values) =
-            ops::rope_append(qkv, heads, &pass.rope, pass.start, self.keys, self.values);
-        (queries, Self { keys, values })
-    }
-
-    pub(super) fn keys(&self) -> &Tensor<3> {
-        &self.keys
-    }
-
-    pub(super) fn values(&self) -> &Tensor<3> {
-        &self.values
+    pub(super) fn attend(self, qkv: Tensor<2>, heads: Heads, pass: &Pass) -> (Tensor<2>, Self) {
+        let (mixed, keys, values) =
+            ops::append_attention(qkv, heads, &pass.rope, &pass.mask, self.keys, self.values);
+        (mixed, Self { keys, values })
     }
 }

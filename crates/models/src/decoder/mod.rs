@@ -13,7 +13,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
 use lexigraft_kernels::ops::CausalMask;
 
-use crate::loader::WeightLoader;
+use crate::loader::{KernelFamily, WeightLoader};
 use crate::rope::Rope;
 use crate::{ComputeDevice, Embedding, Linear, LoadProgress, ModelError, RmsNorm};
 use attention::Pass;
@@ -55,6 +55,7 @@ impl Decoder {
         config.validate()?;
         let mut loader = WeightLoader::new(checkpoint, device, progress);
         loader.check_budget(config.dense_bytes())?;
+        loader.check_kernels(KernelFamily::Decoder).await?;
         let parts = llama::load(&mut loader, &config).await?;
         let scaling = match parts.rope_divisors {
             Some(divisors) => crate::RopeScaling::Divisors(divisors),
@@ -125,8 +126,11 @@ impl Decoder {
     pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor<2>, ModelError> {
         self.check_ids(ids, cache)?;
         let (start, tokens) = (cache.len(), ids.len());
+        #[cfg(feature = "gpu")]
+        if self.device.kind() == crate::DeviceKind::Wgpu {
+            lexigraft_kernels::gpu::begin(start, ids, self.device.burn())?;
+        }
         let pass = Pass {
-            start,
             rope: self.rope.rows(start, tokens),
             mask: CausalMask::new(start, tokens),
         };
@@ -147,6 +151,28 @@ impl Decoder {
             Some(head) => head.forward(hidden),
             None => self.embedding.logits(hidden),
         }
+    }
+
+    /// The id with the largest logit after each hidden state, chosen on the device so that four
+    /// bytes a token come back: `[tokens, hidden] -> [tokens]`, `None` for logits that are not
+    /// numbers.
+    ///
+    /// Where the logits are in this memory anyway there is no result, and the caller looks at them.
+    pub async fn likeliest(
+        &self,
+        hidden: Tensor<2>,
+    ) -> Result<Option<Vec<Option<u32>>>, ModelError> {
+        #[cfg(feature = "gpu")]
+        if self.device.kind() == crate::DeviceKind::Wgpu {
+            let vocabulary = self.config.vocab_size as i64;
+            let ids = lexigraft_kernels::gpu::argmax(self.logits(hidden))?;
+            let ids = ids.into_data_async().await?;
+            let ids = ids.iter::<i64>();
+            let valid = |id: i64| (0..vocabulary).contains(&id).then_some(id as u32);
+            return Ok(Some(ids.map(valid).collect()));
+        }
+        drop(hidden);
+        Ok(None)
     }
 
     /// Natural log-probabilities of `targets` under hidden states `[tokens, hidden]`: `[tokens]`.

@@ -1,12 +1,13 @@
 //! The BERT family (arXiv 1810.04805) with mean pooling and L2 normalisation, as
 //! sentence-transformers models use it (arXiv 1908.10084).
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops;
 use serde::Deserialize;
 
 use crate::device::read_f32;
-use crate::loader::{DenseBytes, LinearPart, WeightLoader};
+use crate::loader::{DenseBytes, KernelFamily, LinearPart, WeightLoader};
 use crate::{ComputeDevice, Embedding, LayerNorm, Linear, LoadProgress, ModelError};
 
 /// Sizes of a BERT encoder, as in its `config.json`.
@@ -152,6 +153,7 @@ impl Encoder {
     ) -> Result<Self, ModelError> {
         let mut loader = WeightLoader::new(checkpoint, device, progress);
         loader.check_budget(config.dense_bytes())?;
+        loader.check_kernels(KernelFamily::Encoder).await?;
         let prefix = if loader.has("bert.embeddings.word_embeddings.weight") {
             "bert."
         } else {
@@ -300,25 +302,13 @@ impl EncoderBlock {
 
     /// `[tokens, hidden] -> [tokens, hidden]`, every token sees every other.
     fn forward(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
-        let [tokens, hidden] = x.dims();
-        let head_dim = hidden / heads;
-        let qkv = self
-            .qkv
-            .forward(x.clone())
-            .reshape([tokens, 3 * heads, head_dim])
-            .swap_dims(0, 1);
-        let queries = qkv.clone().narrow(0, 0, heads);
-        let keys = qkv.clone().narrow(0, heads, heads);
-        let values = qkv.narrow(0, 2 * heads, heads);
-        let scale = (head_dim as f64).sqrt().recip();
-        let scores = (queries * scale).matmul(keys.swap_dims(1, 2));
-        let mixed = activation::softmax(scores, 2)
-            .matmul(values)
-            .swap_dims(0, 1)
-            .reshape([tokens, hidden]);
-        let x = self.attention_norm.forward(x + self.output.forward(mixed));
-        let wide = activation::gelu(self.up.forward(x.clone()));
-        self.feed_forward_norm.forward(x + self.down.forward(wide))
+        let mixed = ops::full_attention(self.qkv.forward(x.clone()), heads);
+        let x = self
+            .attention_norm
+            .forward(self.output.forward_add(mixed, x));
+        let wide = self.up.forward_gelu(x.clone());
+        self.feed_forward_norm
+            .forward(self.down.forward_add(wide, x))
     }
 
     fn resident_bytes(&self) -> u64 {
