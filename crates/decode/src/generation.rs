@@ -106,6 +106,8 @@ pub struct Generation {
     cache: Option<KvCache>,
     /// Logits for the next token, once all of `ids` is in the cache.
     logits: Option<Vec<f32>>,
+    /// The next token, where the device chose it and kept the logits.
+    likeliest: Option<u32>,
     ended: Option<GenerationResult>,
     prefill: Duration,
     decode: Duration,
@@ -175,6 +177,7 @@ impl Generation {
             reused_tokens,
             cache: Some(cache),
             logits: None,
+            likeliest: None,
             ended: None,
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
@@ -227,16 +230,23 @@ impl Generation {
         let ids = &self.ids[from..to];
         let hidden: Tensor<2> = self.model.decoder().forward(ids, cache)?;
         if to == self.ids.len() {
+            if self.sampler.is_argmax() && !self.options.log_probs {
+                self.likeliest = self.model.last_likeliest(hidden.clone()).await?;
+                if self.likeliest.is_some() {
+                    return Ok(());
+                }
+            }
             self.logits = Some(self.model.last_logits(hidden).await?);
         }
         Ok(())
     }
 
     fn choose(&mut self) -> Result<Step, DecodeError> {
-        let chosen = self
-            .logits
-            .as_ref()
-            .and_then(|logits| Some((self.sampler.sample(logits)?, logits)));
+        let likeliest = self.likeliest.take().map(|id| (id, &[][..]));
+        let chosen = likeliest.or_else(|| {
+            let logits = self.logits.as_deref()?;
+            Some((self.sampler.sample(logits)?, logits))
+        });
         let Some((id, logits)) = chosen else {
             return Err(DecodeError::Model(
                 lexigraft_models::ModelError::DeviceLost("the logits hold no numbers".to_owned()),

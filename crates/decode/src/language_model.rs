@@ -217,6 +217,17 @@ impl LanguageModel {
         Ok(read_f32(logits).await?)
     }
 
+    /// The id with the largest logit after the last row of `hidden`, where the device chooses.
+    /// `None` if it does not, or no logit is a number.
+    pub(crate) async fn last_likeliest(
+        &self,
+        hidden: Tensor<2>,
+    ) -> Result<Option<u32>, DecodeError> {
+        let last = hidden.dims()[0] - 1;
+        let ids = self.decoder().likeliest(hidden.narrow(0, last, 1)).await?;
+        Ok(ids.and_then(|ids| ids.first().copied().flatten()))
+    }
+
     /// Takes the idle cache, if there is one.
     pub(crate) fn take_cache(&self) -> Option<CachedTokens> {
         self.inner.idle_cache.lock().ok()?.take()

@@ -117,6 +117,12 @@ impl Sampler {
         }
     }
 
+    /// Whether the choice is always the largest logit as the model gives it.
+    pub fn is_argmax(&self) -> bool {
+        let options = &self.options;
+        (options.temperature == 0.0 || options.top_k == 1) && options.repetition_penalty == 1.0
+    }
+
     /// Chooses the next token from `logits` `[vocab]`. `None` if no logit is a number.
     pub fn sample(&mut self, logits: &[f32]) -> Option<u32> {
         let penalty = self.options.repetition_penalty;
