@@ -14,6 +14,7 @@ pub(super) struct HostTensor(FlexTensor);
 /// The memory of a Flex tensor, or the tensor itself when it is on another device.
 ///
 /// A tensor that is not contiguous is copied.
+#[allow(clippy::result_large_err, reason = "the caller has the tensor back")]
 pub(super) fn take<const D: usize>(tensor: Tensor<D>) -> Result<HostTensor, Tensor<D>> {
     let DispatchTensor { kind, autodiff } = tensor.into_dispatch();
     match kind {
