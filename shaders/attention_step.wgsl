@@ -12,6 +12,7 @@
 // position j of a tile of 64, then gathers element j (and j + 64 ..) of the output. The new
 // position is in the workgroup's own memory, so that nobody waits for its place in the cache; the
 // first head of a group writes that. Memory: 512 (1 + STEPS) bytes and a little.
+// Lines between `//#each` and `//#end` are repeated, see matvec.wgsl.
 // head_dim must be a multiple of 8. Eight bindings: as many as WebGPU promises.
 
 const HEADS: u32 = 0u;
@@ -78,12 +79,14 @@ fn main(
     }
     workgroupBarrier();
 
+//#each s STEPS
+    let place_$s = min($su * 64u + at, dim - 1u);
+//#end
     var largest = LOWEST;
     var weights = 0.0;
-    var sums: array<f32, STEPS>;
-    for (var s = 0u; s < STEPS; s++) {
-        sums[s] = 0.0;
-    }
+//#each s STEPS
+    var sum_$s = 0.0;
+//#end
     for (var tile = begin; tile < end; tile += 64u) {
         let position = tile + at;
         let from0 = cache + min(position, end - 1u) * quads;
@@ -104,17 +107,16 @@ fn main(
         let decay = exp(largest - most);
         largest = most;
         weights *= decay;
-        for (var s = 0u; s < STEPS; s++) {
-            sums[s] *= decay;
-        }
+//#each s STEPS
+        sum_$s *= decay;
+//#end
         for (var j = 0u; j < width; j++) {
             let w = weight[j];
             weights += w;
             let from1 = cache + (tile + j) * quads;
-            for (var s = 0u; s < STEPS; s++) {
-                let i = min(s * 64u + at, dim - 1u);
-                sums[s] += w * values[from1 + i / 4u][i % 4u];
-            }
+//#each s STEPS
+            sum_$s += w * values[from1 + place_$s / 4u][place_$s % 4u];
+//#end
         }
         workgroupBarrier();
     }
@@ -129,10 +131,9 @@ fn main(
         let w = exp(score - most);
         largest = most;
         weights = weights * decay + w;
-        for (var s = 0u; s < STEPS; s++) {
-            let i = min(s * 64u + at, dim - 1u);
-            sums[s] = sums[s] * decay + w * qkv[value_head * quads + i / 4u][i % 4u];
-        }
+//#each s STEPS
+        sum_$s = sum_$s * decay + w * qkv[value_head * quads + place_$s / 4u][place_$s % 4u];
+//#end
     }
 
 //#if PARTS
@@ -146,10 +147,9 @@ fn main(
     let place = head * dim;
     let divisor = weights;
 //#endif
-    for (var s = 0u; s < STEPS; s++) {
-        let i = s * 64u + at;
-        if i < dim {
-            out[place + i] = sums[s] / divisor;
-        }
+//#each s STEPS
+    if $su * 64u + at < dim {
+        out[place + $su * 64u + at] = sum_$s / divisor;
     }
+//#end
 }

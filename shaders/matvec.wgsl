@@ -17,6 +17,9 @@
 // grid.y over vectors. Memory: 4 WORKGROUP (EACH TOKENS + 1) bytes with SPLIT, half as much again
 // with SWIGLU, plus 12 KiB with NORM.
 // Needs nothing beyond WebGPU's default limits.
+//
+// Lines between `//#each r EACH` and `//#end` are repeated with $r = 0, 1 .. EACH - 1: software
+// devices do not unroll loops, and an array that a loop indexes is memory to them.
 
 const TOTAL: u32 = 0u;
 const CHUNKS: u32 = 1u;
@@ -79,6 +82,29 @@ fn first_chunk(row: u32) -> u32 {
     return (row >> 4u) * p[CHUNKS] * 16u + (row & 15u);
 }
 
+// What comes after the product, for one element of it.
+fn finish(t: u32, of_row: u32, product: f32, partner_product: f32) {
+    if t >= p[COUNT] || of_row >= p[ROWS] {
+        return;
+    }
+    var sum = product;
+//#if SWIGLU
+    // Beyond 80 the quotient is zero anyway, and an overflow is not defined.
+    sum = sum / (1.0 + exp(min(-sum, 80.0))) * partner_product;
+//#endif
+    let place = t * p[STRIDE] + p[FIRST] + of_row;
+//#if BIAS
+    sum += bias[p[FIRST] + of_row];
+//#endif
+//#if GELU
+    sum = gelu(sum);
+//#endif
+//#if RESIDUAL
+    sum += residual[place];
+//#endif
+    out[place] = sum;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -108,65 +134,70 @@ fn main(
     workgroupBarrier();
 //#endif
 
-    var sums: array<vec4<f32>, SUMS>;
+    // Rows that fill up the last workgroup repeat the last row and are not written.
+//#each r EACH
+    let row_$r = min(row + $ru * 16u, rows - 1u);
+    let first_$r = first_chunk(row_$r);
 //#if SWIGLU
-    var others: array<vec4<f32>, SUMS>;
+    let second_$r = first_chunk(row_$r + rows);
 //#endif
-    for (var i = 0u; i < SUMS; i++) {
-        sums[i] = vec4<f32>(0.0);
+//#each t TOKENS
+    var sum_$r_$t = vec4<f32>(0.0);
 //#if SWIGLU
-        others[i] = vec4<f32>(0.0);
+    var other_$r_$t = vec4<f32>(0.0);
 //#endif
-    }
-    for (var c = lane; c < chunks; c += LANES) {
-        var xs: array<vec4<f32>, TOKENS * 8u>;
-        for (var t = 0u; t < TOKENS; t++) {
+//#end
+//#end
+//#each t TOKENS
 //#if NORM
-            for (var k = 0u; k < 8u; k++) {
-                xs[t * 8u + k] = scaled[c * 8u + k];
-            }
+    let from_$t = 0u;
 //#else
-            let from0 = (min(token + t, count - 1u) * chunks + c) * 8u;
-            for (var k = 0u; k < 8u; k++) {
-                xs[t * 8u + k] = x[from0 + k];
-            }
+    let from_$t = min(token + $tu, count - 1u) * chunks * 8u;
 //#endif
-        }
-        for (var r = 0u; r < EACH; r++) {
-            // Rows that fill up the last workgroup repeat the last row and are not written.
-            let of_row = min(row + r * 16u, rows - 1u);
-            let chunk = load(first_chunk(of_row) + c * 16u);
+//#end
+    for (var c = lane; c < chunks; c += LANES) {
+//#each t TOKENS
+//#each k 8
+//#if NORM
+        let x_$t_$k = scaled[from_$t + c * 8u + $ku];
+//#else
+        let x_$t_$k = x[from_$t + c * 8u + $ku];
+//#endif
+//#end
+//#end
+//#each r EACH
+        {
+            let chunk = load(first_$r + c * 16u);
             let a = low(chunk);
             let b = high(chunk);
-            for (var t = 0u; t < TOKENS; t++) {
-                let k = t * 8u;
-                sums[r * TOKENS + t] += (a[0] * xs[k] + a[1] * xs[k + 1u])
-                    + (a[2] * xs[k + 2u] + a[3] * xs[k + 3u])
-                    + (b[0] * xs[k + 4u] + b[1] * xs[k + 5u])
-                    + (b[2] * xs[k + 6u] + b[3] * xs[k + 7u]);
-            }
-//#if SWIGLU
-            let chunk2 = load(first_chunk(of_row + rows) + c * 16u);
-            let a2 = low(chunk2);
-            let b2 = high(chunk2);
-            for (var t = 0u; t < TOKENS; t++) {
-                let k = t * 8u;
-                others[r * TOKENS + t] += (a2[0] * xs[k] + a2[1] * xs[k + 1u])
-                    + (a2[2] * xs[k + 2u] + a2[3] * xs[k + 3u])
-                    + (b2[0] * xs[k + 4u] + b2[1] * xs[k + 5u])
-                    + (b2[2] * xs[k + 6u] + b2[3] * xs[k + 7u]);
-            }
-//#endif
+//#each t TOKENS
+            sum_$r_$t += (a[0] * x_$t_0 + a[1] * x_$t_1) + (a[2] * x_$t_2 + a[3] * x_$t_3)
+                + (b[0] * x_$t_4 + b[1] * x_$t_5) + (b[2] * x_$t_6 + b[3] * x_$t_7);
+//#end
         }
+//#if SWIGLU
+        {
+            let chunk = load(second_$r + c * 16u);
+            let a = low(chunk);
+            let b = high(chunk);
+//#each t TOKENS
+            other_$r_$t += (a[0] * x_$t_0 + a[1] * x_$t_1) + (a[2] * x_$t_2 + a[3] * x_$t_3)
+                + (b[0] * x_$t_4 + b[1] * x_$t_5) + (b[2] * x_$t_6 + b[3] * x_$t_7);
+//#end
+        }
+//#endif
+//#end
     }
 
 //#if SPLIT
-    for (var i = 0u; i < SUMS; i++) {
-        partial[i * WORKGROUP + at] = total_of(sums[i]);
+//#each r EACH
+//#each t TOKENS
+    partial[($ru * TOKENS + $tu) * WORKGROUP + at] = total_of(sum_$r_$t);
 //#if SWIGLU
-        partner[i * WORKGROUP + at] = total_of(others[i]);
+    partner[($ru * TOKENS + $tu) * WORKGROUP + at] = total_of(other_$r_$t);
 //#endif
-    }
+//#end
+//#end
     workgroupBarrier();
     if at >= WIDTH {
         return;
@@ -178,49 +209,35 @@ fn main(
         mean += squares[i];
     }
     let scale = inverseSqrt(mean / f32(chunks * 32u) + bitcast<f32>(p[EPS]));
-//#endif
-    for (var i = 0u; i < SUMS; i++) {
-        let t = token + i % TOKENS;
-        let of_row = row + i / TOKENS * 16u;
-        if t >= count || of_row >= rows {
-            continue;
-        }
-//#if SPLIT
-        var sum = 0.0;
-        for (var l = 0u; l < LANES; l++) {
-            sum += partial[i * WORKGROUP + l * WIDTH + at];
-        }
 //#else
-        var sum = total_of(sums[i]);
+    let scale = 1.0;
 //#endif
-//#if NORM
-        sum *= scale;
-//#endif
-//#if SWIGLU
 //#if SPLIT
+    for (var i = 0u; i < SUMS; i++) {
+        var sum = 0.0;
         var other = 0.0;
         for (var l = 0u; l < LANES; l++) {
+            sum += partial[i * WORKGROUP + l * WIDTH + at];
+//#if SWIGLU
             other += partner[i * WORKGROUP + l * WIDTH + at];
+//#endif
         }
-//#else
-        var other = total_of(others[i]);
-//#endif
-//#if NORM
-        other *= scale;
-//#endif
-        // Beyond 80 the quotient is zero anyway, and an overflow is not defined.
-        sum = sum / (1.0 + exp(min(-sum, 80.0))) * other;
-//#endif
-        let place = t * p[STRIDE] + p[FIRST] + of_row;
-//#if BIAS
-        sum += bias[p[FIRST] + of_row];
-//#endif
-//#if GELU
-        sum = gelu(sum);
-//#endif
-//#if RESIDUAL
-        sum += residual[place];
-//#endif
-        out[place] = sum;
+        finish(token + i % TOKENS, row + i / TOKENS * 16u, sum * scale, other * scale);
     }
+//#else
+//#each r EACH
+//#each t TOKENS
+//#if SWIGLU
+    finish(
+        token + $tu,
+        row + $ru * 16u,
+        total_of(sum_$r_$t) * scale,
+        total_of(other_$r_$t) * scale,
+    );
+//#else
+    finish(token + $tu, row + $ru * 16u, total_of(sum_$r_$t) * scale, 0.0);
+//#endif
+//#end
+//#end
+//#endif
 }

@@ -134,12 +134,14 @@ impl Shader {
         text
     }
 
-    /// Keeps the lines of the chosen features, and numbers the bindings that are left from 0.
+    /// Keeps the lines of the chosen features, repeats what is to be repeated, and numbers the
+    /// bindings that are left from 0.
     fn chosen(&self, text: &str) -> String {
         const BINDING: &str = "@binding(";
         let mut out = String::with_capacity(text.len());
         let mut kept = Vec::new();
         let mut bindings = 0;
+        let mut lines = Vec::new();
         for line in text.lines() {
             let directive = line.trim();
             if let Some(feature) = directive.strip_prefix("//#if ") {
@@ -151,15 +153,54 @@ impl Shader {
             } else if directive == "//#endif" {
                 kept.pop();
             } else if kept.iter().all(|&kept| kept) {
-                match line.split_once(BINDING) {
-                    Some((before, after)) if !directive.starts_with("//") => {
-                        let after = after.split_once(')').map_or(after, |(_, after)| after);
-                        out.push_str(&format!("{before}{BINDING}{bindings}){after}"));
-                        bindings += 1;
-                    }
-                    _ => out.push_str(line),
+                lines.push(line);
+            }
+        }
+        for line in self.repeated(&lines) {
+            match line.split_once(BINDING) {
+                Some((before, after)) if !line.trim_start().starts_with("//") => {
+                    let after = after.split_once(')').map_or(after, |(_, after)| after);
+                    out.push_str(&format!("{before}{BINDING}{bindings}){after}"));
+                    bindings += 1;
                 }
-                out.push('\n');
+                _ => out.push_str(&line),
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// Lines between `//#each NAME COUNT` and its `//#end`, once for each number below the count,
+    /// with `$NAME` replaced by it. The count is a number or one of the constants.
+    fn repeated(&self, lines: &[&str]) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut rest = lines.iter();
+        while let Some(line) = rest.next() {
+            let Some(each) = line.trim().strip_prefix("//#each ") else {
+                out.push((*line).to_owned());
+                continue;
+            };
+            let (name, count) = each.split_once(' ').unwrap_or((each, "0"));
+            let constant = self.constants.iter().find(|(name, _)| *name == count);
+            let count = constant.map_or_else(|| count.parse().unwrap_or(0), |(_, value)| *value);
+            let mut depth = 1;
+            let inner: Vec<&str> = rest
+                .by_ref()
+                .copied()
+                .take_while(|line| {
+                    match line.trim() {
+                        "//#end" => depth -= 1,
+                        line if line.starts_with("//#each ") => depth += 1,
+                        _ => {}
+                    }
+                    depth > 0
+                })
+                .collect();
+            let inner = self.repeated(&inner);
+            let name = format!("${name}");
+            for number in 0..count {
+                let number = number.to_string();
+                out.extend(inner.iter().map(|line| line.replace(&name, &number)));
             }
         }
         out
