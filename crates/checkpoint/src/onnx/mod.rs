@@ -57,7 +57,7 @@ pub(crate) fn looks_like(head: &[u8]) -> bool {
 /// Reads the descriptions of all initialisers.
 pub(crate) async fn read_header<S: ByteSource>(source: &S) -> Result<Header, CheckpointError> {
     let mut wire = Wire::new(source);
-    let mut rest = 0..wire.len();
+    let mut rest = 0..wire.file_len();
     let mut pairs = Vec::new();
     let mut graph = None;
     while let Some(field) = wire.next(&mut rest).await? {

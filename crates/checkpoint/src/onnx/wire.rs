@@ -71,7 +71,7 @@ impl<'s, S: ByteSource> Wire<'s, S> {
         }
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(super) fn file_len(&self) -> u64 {
         self.source.len()
     }
 
@@ -148,7 +148,7 @@ impl<'s, S: ByteSource> Wire<'s, S> {
             let end = range
                 .end
                 .max(range.start.saturating_add(WINDOW))
-                .min(self.len());
+                .min(self.file_len());
             self.window = Vec::new();
             self.window = read_exact(self.source, range.start..end).await?;
             self.start = range.start;
