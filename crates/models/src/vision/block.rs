@@ -117,8 +117,13 @@ impl VitBlock {
     pub fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, hidden] = x.dims();
         let flat = x.clone().reshape([batch * tokens, hidden]);
-        let wide = activation::gelu(self.up.forward(self.feed_forward_norm.forward(flat)));
-        x + self.down.forward(wide).reshape([batch, tokens, hidden])
+        x + self.mlp(flat).reshape([batch, tokens, hidden])
+    }
+
+    /// Norm and MLP without the residual: `[tokens, hidden]` in and out.
+    pub fn mlp(&self, x: Tensor<2>) -> Tensor<2> {
+        let wide = activation::gelu(self.up.forward(self.feed_forward_norm.forward(x)));
+        self.down.forward(wide)
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
