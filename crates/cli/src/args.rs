@@ -222,7 +222,7 @@ pub struct SeeArgs {
     pub model: PathBuf,
     #[arg(long, value_enum, default_value = "cpu")]
     pub device: Device,
-    /// A PNG, JPEG, WebP, GIF or BMP file.
+    /// A PNG, JPEG, WebP or GIF file.
     #[arg(long, value_name = "FILE", required_unless_present = "raw_input")]
     pub image: Option<PathBuf>,
     /// 3 x size x size little-endian f32 values, fed as they are.

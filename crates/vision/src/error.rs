@@ -1,14 +1,18 @@
 /// What can go wrong between a picture and its tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
-    #[error("this is no picture that can be read: {0}. Use a PNG, JPEG, WebP, GIF or BMP file")]
+    #[error("this is no picture that can be read: {0}. Use a PNG, JPEG, WebP or GIF file")]
     NotAnImage(String),
     #[error("the picture is {width} x {height} pixels: it holds nothing")]
-    EmptyImage { width: u32, height: u32 },
+    EmptyImage { width: usize, height: usize },
     #[error(
         "the picture is {width} x {height} pixels, more than {limit} in all; make it smaller first"
     )]
-    ImageTooLarge { width: u32, height: u32, limit: u64 },
+    ImageTooLarge {
+        width: usize,
+        height: usize,
+        limit: u64,
+    },
     #[error("the picture is animated; choose one frame and save it by itself")]
     AnimatedImage,
     #[error(

@@ -1,7 +1,5 @@
-use image::RgbImage;
-use image::imageops::{self, FilterType};
-
-use super::{Picture, area};
+use super::Picture;
+use super::resample::{Filter, resize};
 use crate::VisionError;
 
 /// Means and deviations of ImageNet's channels, with which the models were trained.
@@ -50,34 +48,15 @@ pub fn preprocess(picture: &Picture, size: usize, crop: Crop) -> Result<Preproce
             "a picture of {size} pixels a side: 1 to 4096 can be made"
         )));
     }
-    let side = size as u32;
-    let pixels = &picture.pixels;
     let (square, frame) = match crop {
-        Crop::Center => {
-            let short = pixels.width().min(pixels.height());
-            let left = (pixels.width() - short) / 2;
-            let top = (pixels.height() - short) / 2;
-            let middle = imageops::crop_imm(pixels, left, top, short, short).to_image();
-            let square = if short == side {
-                middle
-            } else {
-                imageops::resize(&middle, side, side, FilterType::CatmullRom)
-            };
-            let frame = Frame {
-                left: 0,
-                top: 0,
-                width: size,
-                height: size,
-            };
-            (square, frame)
-        }
-        Crop::Pad => padded(pixels, side),
+        Crop::Center => centred(picture, size),
+        Crop::Pad => padded(picture, size),
     };
     let values = (0..3)
         .flat_map(|channel| {
             let (mean, deviation) = (MEAN[channel], DEVIATION[channel]);
             square
-                .as_raw()
+                .rgb
                 .iter()
                 .skip(channel)
                 .step_by(3)
@@ -88,32 +67,66 @@ pub fn preprocess(picture: &Picture, size: usize, crop: Crop) -> Result<Preproce
         values,
         size,
         frame,
-        rgb: square.into_raw(),
+        rgb: square.rgb,
     })
 }
 
-fn padded(pixels: &RgbImage, side: u32) -> (RgbImage, Frame) {
-    let longest = pixels.width().max(pixels.height());
-    let scaled = |length: u32| {
-        let exact = f64::from(length) * f64::from(side) / f64::from(longest);
-        (exact.round_ties_even() as u32).clamp(1, side)
+fn centred(picture: &Picture, size: usize) -> (Picture, Frame) {
+    let short = picture.width.min(picture.height);
+    let (left, top) = ((picture.width - short) / 2, (picture.height - short) / 2);
+    let rgb = picture
+        .rgb
+        .chunks_exact(picture.width * 3)
+        .skip(top)
+        .take(short)
+        .flat_map(|line| line.get(left * 3..(left + short) * 3).unwrap_or_default())
+        .copied()
+        .collect();
+    let middle = Picture {
+        width: short,
+        height: short,
+        rgb,
     };
-    let (width, height) = (scaled(pixels.width()), scaled(pixels.height()));
-    let resized = if longest > side {
-        area::shrink(pixels, width, height)
-    } else if longest == side {
-        pixels.clone()
-    } else {
-        imageops::resize(pixels, width, height, FilterType::Triangle)
-    };
-    let (left, top) = ((side - width) / 2, (side - height) / 2);
-    let mut square = RgbImage::new(side, side);
-    imageops::replace(&mut square, &resized, left.into(), top.into());
     let frame = Frame {
-        left: left as usize,
-        top: top as usize,
-        width: width as usize,
-        height: height as usize,
+        left: 0,
+        top: 0,
+        width: size,
+        height: size,
+    };
+    (resize(&middle, size, size, Filter::Cubic), frame)
+}
+
+fn padded(picture: &Picture, size: usize) -> (Picture, Frame) {
+    let longest = picture.width.max(picture.height);
+    let scaled = |length: usize| {
+        let exact = length as f64 * size as f64 / longest as f64;
+        (exact.round_ties_even() as usize).clamp(1, size)
+    };
+    let (width, height) = (scaled(picture.width), scaled(picture.height));
+    let filter = if longest > size {
+        Filter::Area
+    } else {
+        Filter::Linear
+    };
+    let resized = resize(picture, width, height, filter);
+    let (left, top) = ((size - width) / 2, (size - height) / 2);
+    let mut rgb = vec![0; size * size * 3];
+    let lines = rgb.chunks_exact_mut(size * 3).skip(top);
+    for (line, source) in lines.zip(resized.rgb.chunks_exact(width * 3)) {
+        if let Some(part) = line.get_mut(left * 3..(left + width) * 3) {
+            part.copy_from_slice(source);
+        }
+    }
+    let square = Picture {
+        width: size,
+        height: size,
+        rgb,
+    };
+    let frame = Frame {
+        left,
+        top,
+        width,
+        height,
     };
     (square, frame)
 }
