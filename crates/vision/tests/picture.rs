@@ -1,26 +1,27 @@
 //! Decoding, turning, cropping and padding, and what is refused.
 
-use std::io::Cursor;
+use std::path::Path;
 
-use image::codecs::gif::{GifEncoder, Repeat};
-use image::{Delay, Frame as GifFrame, ImageFormat, RgbImage, Rgba, RgbaImage};
 use lexigraft_vision::VisionError;
 use lexigraft_vision::picture::{Crop, Frame, Picture, preprocess};
 
-fn gradient(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([
-            (x * 7 % 256) as u8,
-            (y * 11 % 256) as u8,
-            ((x + y) * 3 % 256) as u8,
-        ])
-    })
+/// A file that `fixtures/make_pictures.py` wrote.
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(folder.join(name)).unwrap()
 }
 
-fn encode(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
-    let mut out = Cursor::new(Vec::new());
-    image.write_to(&mut out, format).unwrap();
-    out.into_inner()
+fn decode(name: &str) -> Picture {
+    Picture::decode(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn gradient(width: usize, height: usize) -> Vec<u8> {
+    (0..width * height)
+        .flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            [x * 7, y * 11, (x + y) * 3].map(|value| (value % 256) as u8)
+        })
+        .collect()
 }
 
 fn code(bytes: &[u8]) -> &'static str {
@@ -29,29 +30,41 @@ fn code(bytes: &[u8]) -> &'static str {
 
 #[test]
 fn every_format_is_decoded() {
-    let image = gradient(20, 12);
-    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
-        let picture = Picture::decode(&encode(&image, format)).unwrap();
+    let wanted = gradient(20, 12);
+    for name in ["gradient.png", "gradient.webp"] {
+        let picture = decode(name);
         assert_eq!((picture.width(), picture.height()), (20, 12));
-        assert_eq!(picture.rgb(), image.as_raw().as_slice(), "{format:?}");
+        assert_eq!(picture.rgb(), wanted, "{name}");
     }
-    for format in [ImageFormat::Jpeg, ImageFormat::Gif] {
-        let picture = Picture::decode(&encode(&image, format)).unwrap();
+    for (name, most) in [
+        ("gradient.jpg", 40),
+        ("gradient.gif", 40),
+        ("palette.png", 60),
+    ] {
+        let picture = decode(name);
         assert_eq!((picture.width(), picture.height()), (20, 12));
+        let worst = picture
+            .rgb()
+            .iter()
+            .zip(&wanted)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(worst.unwrap() <= most, "{name}: {worst:?}");
     }
 }
 
 #[test]
-fn transparency_is_dropped_and_grey_is_three_channels() {
-    let clear = RgbaImage::from_pixel(3, 2, Rgba([10, 20, 30, 0]));
-    let mut out = Cursor::new(Vec::new());
-    clear.write_to(&mut out, ImageFormat::Png).unwrap();
-    let picture = Picture::decode(&out.into_inner()).unwrap();
-    assert_eq!(picture.rgb(), [10, 20, 30].repeat(6));
-    let grey = image::GrayImage::from_pixel(2, 2, image::Luma([9]));
-    let mut out = Cursor::new(Vec::new());
-    grey.write_to(&mut out, ImageFormat::Png).unwrap();
-    assert_eq!(Picture::decode(&out.into_inner()).unwrap().rgb(), [9; 12]);
+fn every_depth_becomes_three_bytes_and_transparency_is_dropped() {
+    assert_eq!(decode("clear.png").rgb(), [10, 20, 30].repeat(6));
+    assert_eq!(decode("grey.png").rgb(), [9; 12]);
+    assert_eq!(decode("deep.png").rgb(), [0x12; 12]);
+    assert_eq!(decode("bits.png").rgb(), [255; 27]);
+    let grey = decode("grey.jpg");
+    assert!(
+        grey.rgb()
+            .chunks_exact(3)
+            .all(|p| p[0] == p[1] && p[1] == p[2])
+    );
 }
 
 /// An EXIF block of one entry, the orientation, between the start of a JPEG and the rest.
@@ -62,26 +75,36 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
+/// Size, and whether the corners top left, top right and bottom left are bright.
+fn corners(picture: &Picture) -> ((usize, usize), [bool; 3]) {
+    let (w, h) = (picture.width(), picture.height());
+    let bright = |x: usize, y: usize| picture.rgb()[(y * w + x) * 3] > 127;
+    ((w, h), [bright(1, 1), bright(w - 2, 1), bright(1, h - 2)])
+}
+
 #[test]
 fn exif_orientation_is_respected() {
     // Left half dark, right half bright, wider than high.
-    let image = RgbImage::from_fn(32, 16, |x, _| image::Rgb([if x < 16 { 0 } else { 255 }; 3]));
-    let jpeg = encode(&image, ImageFormat::Jpeg);
-    let corners = |orientation: u8| {
-        let picture = Picture::decode(&with_orientation(&jpeg, orientation)).unwrap();
-        let (w, h) = (picture.width() as usize, picture.height() as usize);
-        let bright = |x: usize, y: usize| picture.rgb()[(y * w + x) * 3] > 127;
-        ((w, h), bright(1, 1), bright(w - 2, 1), bright(1, h - 2))
-    };
-    let wide = (32, 16);
-    let tall = (16, 32);
-    assert_eq!(corners(1), (wide, false, true, false));
-    assert_eq!(corners(2), (wide, true, false, true));
-    assert_eq!(corners(3), (wide, true, false, true));
-    assert_eq!(corners(6), (tall, false, false, true));
-    assert_eq!(corners(8), (tall, true, true, false));
+    let jpeg = fixture("half.jpg");
+    let turned =
+        |orientation: u8| corners(&Picture::decode(&with_orientation(&jpeg, orientation)).unwrap());
+    let (wide, tall) = ((32, 16), (16, 32));
+    assert_eq!(turned(1), (wide, [false, true, false]));
+    assert_eq!(turned(2), (wide, [true, false, true]));
+    assert_eq!(turned(3), (wide, [true, false, true]));
+    assert_eq!(turned(4), (wide, [false, true, false]));
+    assert_eq!(turned(5), (tall, [false, false, true]));
+    assert_eq!(turned(6), (tall, [false, false, true]));
+    assert_eq!(turned(7), (tall, [true, true, false]));
+    assert_eq!(turned(8), (tall, [true, true, false]));
     // No such orientation: the picture lies as it is.
-    assert_eq!(corners(77), (wide, false, true, false));
+    assert_eq!(turned(77), (wide, [false, true, false]));
+    for format in ["jpg", "webp", "png"] {
+        let found = corners(&decode(&format!("half-3.{format}")));
+        assert_eq!(found, turned(3), "{format}");
+        let found = corners(&decode(&format!("half-6.{format}")));
+        assert_eq!(found, turned(6), "{format}");
+    }
 }
 
 #[test]
@@ -95,7 +118,7 @@ fn what_is_no_picture_is_said_to_be_none() {
     ] {
         assert_eq!(code(bytes), "not-an-image", "{bytes:?}");
     }
-    let png = encode(&gradient(40, 40), ImageFormat::Png);
+    let png = fixture("gradient.png");
     for end in [20, 33, 60, png.len() - 20] {
         assert_eq!(code(&png[..end]), "not-an-image", "{end}");
     }
@@ -103,15 +126,14 @@ fn what_is_no_picture_is_said_to_be_none() {
 
 #[test]
 fn random_damage_never_panics() {
-    let image = gradient(24, 18);
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Jpeg,
-        ImageFormat::Gif,
-        ImageFormat::WebP,
-        ImageFormat::Bmp,
+    for name in [
+        "gradient.png",
+        "gradient.jpg",
+        "gradient.gif",
+        "gradient.webp",
+        "half-6.jpg",
     ] {
-        let file = encode(&image, format);
+        let file = fixture(name);
         let mut state = 88_172_645_463_325_252u64;
         for _ in 0..300 {
             let mut damaged = file.clone();
@@ -129,7 +151,7 @@ fn random_damage_never_panics() {
 
 #[test]
 fn empty_and_enormous_pictures_are_refused_by_their_headers() {
-    let mut png = encode(&gradient(4, 4), ImageFormat::Png);
+    let mut png = fixture("gradient.png");
     let set = |png: &mut Vec<u8>, width: u32, height: u32| {
         png[16..20].copy_from_slice(&width.to_be_bytes());
         png[20..24].copy_from_slice(&height.to_be_bytes());
@@ -174,48 +196,20 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn animated_pictures_are_refused() {
-    let frame = || {
-        let pixels = RgbaImage::from_pixel(4, 4, Rgba([1, 2, 3, 255]));
-        GifFrame::from_parts(pixels, 0, 0, Delay::from_numer_denom_ms(100, 1))
-    };
-    let gif = |count: usize| {
-        let mut out = Vec::new();
-        let mut encoder = GifEncoder::new(&mut out);
-        encoder.set_repeat(Repeat::Infinite).unwrap();
-        encoder.encode_frames((0..count).map(|_| frame())).unwrap();
-        drop(encoder);
-        out
-    };
-    assert_eq!(code(&gif(2)), "animated-image");
-    assert!(Picture::decode(&gif(1)).is_ok());
-    // A PNG with an animation control chunk in front of its data.
-    let png = encode(&gradient(4, 4), ImageFormat::Png);
-    let mut chunk = b"acTL\0\0\0\x02\0\0\0\0".to_vec();
-    chunk.extend(crc32(&chunk).to_be_bytes());
-    let apng = [&png[..33], &8u32.to_be_bytes(), &chunk, &png[33..]].concat();
-    assert_eq!(code(&apng), "animated-image");
+    for name in ["animated.gif", "animated.webp", "animated.png"] {
+        assert_eq!(code(&fixture(name)), "animated-image", "{name}");
+    }
 }
 
 #[test]
 fn cmyk_is_refused() {
-    let mut jpeg = encode(&gradient(16, 16), ImageFormat::Jpeg);
-    let frame = jpeg
-        .windows(2)
-        .position(|pair| pair[0] == 0xff && (0xc0..=0xc2).contains(&pair[1]))
-        .unwrap();
-    // The count of components, and a fourth one's description.
-    jpeg[frame + 9] = 4;
-    let length = u16::from_be_bytes([jpeg[frame + 2], jpeg[frame + 3]]) + 3;
-    jpeg[frame + 2..frame + 4].copy_from_slice(&length.to_be_bytes());
-    let at = frame + 2 + usize::from(length) - 3;
-    jpeg.splice(at..at, [4, 0x11, 0]);
-    assert_eq!(code(&jpeg), "cmyk-image");
+    assert_eq!(code(&fixture("cmyk.jpg")), "cmyk-image");
 }
 
 #[test]
 fn the_square_in_the_middle() {
-    let image = gradient(30, 20);
-    let picture = Picture::decode(&encode(&image, ImageFormat::Png)).unwrap();
+    let pixels = gradient(30, 20);
+    let picture = Picture::from_rgb(pixels.clone(), 30, 20).unwrap();
     let done = preprocess(&picture, 20, Crop::Center).unwrap();
     assert_eq!(done.values.len(), 3 * 20 * 20);
     assert_eq!(
@@ -233,9 +227,9 @@ fn the_square_in_the_middle() {
         .enumerate()
     {
         for (x, y) in [(0, 0), (7, 13), (19, 19)] {
-            let byte = image.get_pixel(x + 5, y).0[channel];
+            let byte = pixels[(y * 30 + x + 5) * 3 + channel];
             let want = (f32::from(byte) / 255.0 - mean) / deviation;
-            let have = done.values[channel * 400 + (y * 20 + x) as usize];
+            let have = done.values[channel * 400 + y * 20 + x];
             assert!((have - want).abs() < 1e-6);
         }
     }
@@ -247,8 +241,8 @@ fn the_square_in_the_middle() {
 
 #[test]
 fn padding_keeps_everything_and_centres_it() {
-    let frame = |width: u32, height: u32, size: usize| {
-        let picture = Picture::from_rgb(vec![200; (width * height * 3) as usize], width, height);
+    let frame = |width: usize, height: usize, size: usize| {
+        let picture = Picture::from_rgb(vec![200; width * height * 3], width, height);
         let done = preprocess(&picture.unwrap(), size, Crop::Pad).unwrap();
         let f = done.frame;
         // Content is content, padding is black.
