@@ -38,6 +38,7 @@ pub struct Reference {
 }
 
 #[derive(Deserialize)]
+#[allow(dead_code)] // Each test binary uses a part.
 pub struct Case {
     #[serde(default)]
     pub input: String,
@@ -48,8 +49,6 @@ pub struct Case {
     #[serde(default)]
     pub item: usize,
     pub cls: Vec<f32>,
-    #[serde(default)]
-    pub patch_mean: Vec<f32>,
     /// The first ones may be all that is there.
     pub patch_norms: Vec<f32>,
     pub heat_mean: f64,
@@ -92,6 +91,7 @@ pub fn synthetic(height: usize, width: usize, item: usize) -> Vec<f32> {
         .collect()
 }
 
+#[allow(dead_code)] // Each test binary uses a part.
 pub fn photograph(name: &str, size: usize) -> Vec<f32> {
     let bytes = std::fs::read(file(&format!("photographs/{name}.png"))).expect("reads");
     let picture = Picture::decode(&bytes).expect("is a picture");
