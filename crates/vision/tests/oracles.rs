@@ -431,8 +431,7 @@ fn visionzip_takes_dominant_tokens_and_merges_the_rest() {
         for &index in &dominant {
             want.extend(weighted(case, &[(index, 1.0)]));
         }
-        if contextual > 0 {
-            let stride = rest.len() / contextual;
+        if let Some(stride) = rest.len().checked_div(contextual) {
             let targets: Vec<usize> = (0..contextual).map(|i| rest[i * stride]).collect();
             let mut groups = vec![Vec::new(); contextual];
             for &token in rest.iter().filter(|token| !targets.contains(token)) {

@@ -72,11 +72,10 @@ pub(crate) async fn read_header<S: ByteSource>(source: &S) -> Result<Header, Che
                 "onnx.producer_version".to_owned(),
                 Value::Str(wire.string(field.bytes()?, MAX_NAME).await?),
             )),
-            7 => {
-                if graph.replace(field.bytes()?).is_some() {
-                    return Err(malformed("the ONNX file has two graphs".to_owned()));
-                }
+            7 if graph.is_some() => {
+                return Err(malformed("the ONNX file has two graphs".to_owned()));
             }
+            7 => graph = Some(field.bytes()?),
             14 => pairs.push(pair(&mut wire, field.bytes()?).await?),
             _ => {}
         }
