@@ -6,7 +6,7 @@ use crate::names::NameIndex;
 use crate::sniff::{Sniffed, sniff};
 use crate::source::{ByteSource, read_exact};
 use crate::tensor::refuse_overlaps;
-use crate::{CheckpointError, Metadata, TensorInfo, dequant, gguf, safetensors};
+use crate::{CheckpointError, Metadata, TensorInfo, dequant, gguf, onnx, safetensors};
 
 /// Most bytes that [`Checkpoint::read_chunks`] holds of a tensor as stored.
 pub const CHUNK_BYTES: usize = 1 << 20;
@@ -21,6 +21,8 @@ pub enum Format {
     },
     /// safetensors.
     Safetensors,
+    /// The initialisers of an ONNX graph.
+    Onnx,
 }
 
 /// An open checkpoint over a [`ByteSource`].
@@ -41,8 +43,8 @@ impl<S: ByteSource> Checkpoint<S> {
     /// Reads and checks the header; no tensor is read yet.
     ///
     /// # Errors
-    /// `unsupported-format` for anything but GGUF v2/v3 (little-endian) and
-    /// safetensors, `bad-checkpoint` for a file that is damaged or truncated,
+    /// `unsupported-format` for anything but GGUF v2/v3 (little-endian),
+    /// safetensors and ONNX, `bad-checkpoint` for a file that is damaged or truncated,
     /// and the source's own errors.
     pub async fn open(source: S) -> Result<Self, CheckpointError> {
         let (format, metadata, tensors) = match sniff(&source).await? {
@@ -59,6 +61,10 @@ impl<S: ByteSource> Checkpoint<S> {
             Sniffed::Safetensors(length) => {
                 let header = safetensors::read_header(&source, length).await?;
                 (Format::Safetensors, header.metadata, header.tensors)
+            }
+            Sniffed::Onnx => {
+                let header = onnx::read_header(&source).await?;
+                (Format::Onnx, header.metadata, header.tensors)
             }
         };
         let index = NameIndex::new(&tensors, name_of)
@@ -78,7 +84,8 @@ impl<S: ByteSource> Checkpoint<S> {
         self.format
     }
 
-    /// GGUF key/value pairs, or the safetensors `__metadata__` strings.
+    /// GGUF key/value pairs, the safetensors `__metadata__` strings, or what an
+    /// ONNX model says of itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

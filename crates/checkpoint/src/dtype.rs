@@ -47,6 +47,8 @@ pub enum OtherType {
     /// A safetensors type by its name in the header; `unknown` when the
     /// `safetensors` crate does not know it either.
     Safetensors(&'static str),
+    /// An ONNX type by its name in `TensorProto.DataType`.
+    Onnx(&'static str),
 }
 
 impl DType {
@@ -107,7 +109,7 @@ impl DType {
             Self::Q4K => "Q4_K",
             Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
-            Self::Other(OtherType::Safetensors(name)) => name,
+            Self::Other(OtherType::Safetensors(name) | OtherType::Onnx(name)) => name,
             Self::Other(OtherType::Ggml(id)) => ggml_name(id),
         }
     }

@@ -37,7 +37,7 @@ pub enum CheckpointError {
         key: String,
     },
 
-    /// The file is neither GGUF v2/v3 (little-endian) nor safetensors.
+    /// The file is none of GGUF v2/v3 (little-endian), safetensors and ONNX.
     #[error("{0}")]
     UnsupportedFormat(String),
 

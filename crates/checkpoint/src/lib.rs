@@ -1,7 +1,7 @@
-//! GGUF and safetensors checkpoints, read over ranges of bytes.
+//! GGUF, safetensors and ONNX checkpoints, read over ranges of bytes.
 //!
 //! ```text
-//! ByteSource ──► sniff ──► gguf | safetensors header ──► Checkpoint { metadata, tensors }
+//! ByteSource ──► sniff ──► gguf | safetensors | onnx header ──► Checkpoint { metadata, tensors }
 //!     │                                                       │
 //!     └── ranges of ≤ 1 MiB ──► blocks as stored ──► dequant ─┴─► f32
 //! ```
@@ -24,7 +24,9 @@
 //!   random damage and over the costliest files that we could make.
 //! * Limits: a GGUF header of 256 MiB, 65 536 pairs, 262 144 tensors, four
 //!   dimensions, arrays nested four deep; a safetensors header of 100 MB,
-//!   16 384 metadata entries, 16 dimensions. Names end at 65 535 bytes.
+//!   16 384 metadata entries, 16 dimensions; an ONNX graph of 16 384
+//!   initialisers, 1024 metadata entries, 16 dimensions. Names end at
+//!   65 535 bytes.
 //! * [`Checkpoint::read_f32`] holds its result and one chunk of
 //!   [`CHUNK_BYTES`].
 //!
@@ -61,6 +63,7 @@ mod error;
 mod gguf;
 mod metadata;
 mod names;
+mod onnx;
 mod safetensors;
 mod sniff;
 mod source;

@@ -1,12 +1,13 @@
 //! Which format a file has, judged by its first bytes.
 
 use crate::source::{ByteSource, read_exact};
-use crate::{CheckpointError, gguf, safetensors};
+use crate::{CheckpointError, gguf, onnx, safetensors};
 
 pub(crate) enum Sniffed {
     Gguf,
     /// With the header length that its first eight bytes hold.
     Safetensors(u64),
+    Onnx,
 }
 
 /// What people hand over by mistake, and what it begins with.
@@ -45,9 +46,12 @@ pub(crate) async fn sniff<S: ByteSource>(source: &S) -> Result<Sniffed, Checkpoi
     if let (Some(&length), Some(b'{')) = (head.first_chunk(), head.get(start)) {
         return Ok(Sniffed::Safetensors(u64::from_le_bytes(length)));
     }
+    if onnx::looks_like(&head) {
+        return Ok(Sniffed::Onnx);
+    }
     if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Err(CheckpointError::UnsupportedFormat(format!(
-            "the file is neither GGUF nor safetensors but {what}"
+            "the file is none of GGUF, safetensors and ONNX: it is {what}"
         )));
     }
     if head.len() <= start {
@@ -56,6 +60,6 @@ pub(crate) async fn sniff<S: ByteSource>(source: &S) -> Result<Sniffed, Checkpoi
         )));
     }
     Err(CheckpointError::UnsupportedFormat(
-        "the file is neither GGUF nor safetensors. Use a .gguf or a .safetensors file".to_owned(),
+        "the file is none of GGUF, safetensors and ONNX. Use a .gguf, a .safetensors or an .onnx file".to_owned(),
     ))
 }

@@ -33,7 +33,7 @@ fn no_checkpoint_at_all() {
             "text",
             b"Hello, this is a text.".to_vec(),
             FORMAT,
-            "neither GGUF nor safetensors",
+            "none of GGUF, safetensors and ONNX",
         ),
         Row(
             "wrong magic",

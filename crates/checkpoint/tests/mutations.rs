@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use common::gguf::{Gguf, array, kind, string, tensor, u32_value};
+use common::onnx;
 use common::safetensors::entry;
 use lexigraft_checkpoint::{Checkpoint, CheckpointError, MemorySource};
 use proptest::prelude::*;
@@ -163,10 +164,16 @@ proptest! {
     }
 
     #[test]
+    fn onnx_survives(changes in prop::collection::vec(change(), 1..4)) {
+        mutate(common::onnx::rich(), changes);
+    }
+
+    #[test]
     fn noise_survives(
         magic in prop_oneof![
             Just(b"GGUF\x03\0\0\0".to_vec()),
             Just(b"\x80\0\0\0\0\0\0\0{\"".to_vec()),
+            Just(b"\x08\x07\x3a\x90\x03".to_vec()),
             Just(vec![]),
         ],
         noise in prop::collection::vec(any::<u8>(), 0..400),
@@ -212,6 +219,22 @@ fn the_most_expensive_files_stay_within_bounds() {
     let header = format!("{{\"__metadata__\":{{{}}}}}", notes.join(","));
     let file = common::safetensors::file(&header, &[]);
     assert!(open_within_bounds(file).is_ok());
+
+    // Initialisers and nodes of a few bytes each, as many as the limits let pass.
+    let tensors: Vec<Vec<u8>> = (0..16_384)
+        .map(|number| onnx::tensor(&format!("onnx::{number:x}"), &[0], 1, &[]))
+        .collect();
+    let nodes: Vec<Vec<u8>> = (0..16_384)
+        .map(|number| onnx::node(&format!("{number:x}"), &[&format!("onnx::{number:x}")]))
+        .collect();
+    assert!(open_within_bounds(onnx::model(&nodes, &tensors)).is_ok());
+    // Long names that many inputs could copy.
+    let long = "n".repeat(65_535);
+    let inputs: Vec<String> = (0..10_000)
+        .map(|number| format!("onnx::{number:x}"))
+        .collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    assert!(open_within_bounds(onnx::model(&[onnx::node(&long, &inputs)], &tensors)).is_ok());
 
     // A parser's error may quote what it did not expect.
     for noise in ["a", "\u{200b}", "\\n", "\\u0001"] {

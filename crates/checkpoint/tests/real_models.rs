@@ -8,6 +8,7 @@ use common::read_f32;
 use lexigraft_checkpoint::{Checkpoint, DType, FileSource, Format};
 
 const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+const VIT: &str = "vit-s-focus/vit_s_focus.onnx";
 const MINILM: &str = "all-minilm-l6-v2/model.safetensors";
 
 fn model(path: &str) -> PathBuf {
@@ -142,4 +143,66 @@ fn minilm_is_what_the_safetensors_crate_reads() {
         .tensor("embeddings.word_embeddings.weight")
         .unwrap();
     assert_eq!(words.shape, [30522, 384]);
+}
+
+#[test]
+fn the_vision_transformer_has_all_its_weights_and_their_names() {
+    let checkpoint = open(VIT);
+    assert_eq!(checkpoint.format(), Format::Onnx);
+    let metadata = checkpoint.metadata();
+    assert_eq!(
+        metadata.require_str("onnx.producer_name").unwrap(),
+        "pytorch"
+    );
+    assert_eq!(metadata.require_u64("onnx.ir_version").unwrap(), 7);
+    let floats = checkpoint
+        .tensors()
+        .filter(|tensor| tensor.dtype == DType::F32);
+    assert_eq!(
+        floats.map(|tensor| tensor.elements()).sum::<usize>(),
+        24_286_721
+    );
+    assert!(
+        checkpoint
+            .tensors()
+            .all(|tensor| !tensor.name.starts_with("onnx::"))
+    );
+    let shapes = [
+        ("backbone.embeddings.cls_token", vec![1, 1, 384]),
+        ("backbone.embeddings.Reshape_1", vec![1, 1369, 384]),
+        ("backbone.embeddings.Concat_6", vec![1, 1, 384]),
+        (
+            "backbone.encoder.layer.11.attention.attention.query.MatMul",
+            vec![384, 384],
+        ),
+        ("backbone.encoder.layer.0.mlp.fc1.MatMul", vec![384, 1536]),
+        ("backbone.encoder.layer.7.mlp.fc2.MatMul", vec![1536, 384]),
+        ("decoder.upconv1.weight", vec![384, 256, 4, 4]),
+    ];
+    for (name, shape) in shapes {
+        assert_eq!(checkpoint.tensor(name).unwrap().shape, shape, "{name}");
+    }
+    // The first and last values as onnx 1.23 reads them.
+    let expect = [
+        ("backbone.embeddings.Reshape_1", -0.0039907885, -0.09616552),
+        (
+            "backbone.encoder.layer.3.attention.attention.key.MatMul",
+            -0.014696523,
+            0.09032872,
+        ),
+        (
+            "backbone.encoder.layer.11.mlp.fc2.MatMul",
+            0.0017951258,
+            -0.011547193,
+        ),
+        ("decoder.final_conv.weight", 0.084483564, -0.11947158),
+    ];
+    for (name, first, last) in expect {
+        let values = read_f32(&checkpoint, name).unwrap();
+        assert_eq!(
+            (values[0], values[values.len() - 1]),
+            (first, last),
+            "{name}"
+        );
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lexigraft_decode::{GenerationOptions, SamplerOptions};
 use lexigraft_models::DeviceKind;
+use lexigraft_vision::picture::Crop;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
 #[derive(Debug, Parser)]
@@ -36,6 +37,18 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]
     Embed(EmbedArgs),
+    /// Embed a picture and find what is salient in it, with fewer tokens if asked to.
+    #[command(after_help = "Examples:
+  lexigraft see --model vit_s_focus.onnx --image cat.jpg
+  lexigraft see --model vit_s_focus.onnx --image cat.jpg --reduce tome:r=16 --json
+  lexigraft see --model vit_s_focus.onnx --image cat.jpg --size 518 --reduce evit:keep=0.7,layers=3/6/9
+Methods: tome, tome-plain (r=, inflect=, macs=); evit, evit-fuse, divprune, zoo-prune, cdpruner,
+visionzip, prumerge, holov, correlation, vqtoken, random, lowest (keep=, layers=, macs=, seed=)")]
+    See(SeeArgs),
+    /// Measure token reduction methods against the dense run over pictures.
+    #[command(after_help = "Example:
+  lexigraft see-eval --model vit_s_focus.onnx photographs/ --reduce tome:r=16 --reduce random:keep=0.7")]
+    SeeEval(SeeEvalArgs),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -180,6 +193,75 @@ pub struct EmbedArgs {
     pub device: DeviceArgs,
     #[arg(long)]
     pub text: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CropArg {
+    /// The square in the middle.
+    Center,
+    /// All of it, black where nothing is.
+    Pad,
+}
+
+impl From<CropArg> for Crop {
+    fn from(crop: CropArg) -> Self {
+        match crop {
+            CropArg::Center => Self::Center,
+            CropArg::Pad => Self::Pad,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct SeeArgs {
+    /// An .onnx or .safetensors file with a vision transformer, or its folder.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// A PNG, JPEG, WebP or GIF file.
+    #[arg(long, value_name = "FILE", required_unless_present = "raw_input")]
+    pub image: Option<PathBuf>,
+    /// 3 x size x size little-endian f32 values, fed as they are.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub raw_input: Option<PathBuf>,
+    /// Pixels a side; a multiple of the model's patch.
+    #[arg(long, default_value_t = 224)]
+    pub size: usize,
+    /// How the picture becomes square.
+    #[arg(long, value_enum, default_value = "center")]
+    pub crop: CropArg,
+    /// A reduction method and its settings, such as tome:r=16.
+    #[arg(long, value_name = "METHOD[:KEY=VALUE,…]")]
+    pub reduce: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SeeEvalArgs {
+    /// An .onnx or .safetensors file with a vision transformer, or its folder.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub model: PathBuf,
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// Pictures, or folders of them.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub images: Vec<PathBuf>,
+    #[arg(long, default_value_t = 224)]
+    pub size: usize,
+    #[arg(long, value_enum, default_value = "center")]
+    pub crop: CropArg,
+    /// A method to measure; may be given several times. The documented table when absent.
+    #[arg(long, value_name = "METHOD[:KEY=VALUE,…]")]
+    pub reduce: Vec<String>,
+    /// Runs of each picture for the clock.
+    #[arg(long, default_value_t = 1)]
+    pub repeats: usize,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -9,6 +9,17 @@ use lexigraft_text::TextError;
 pub enum CliError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Vision(#[from] lexigraft_vision::VisionError),
+    #[error(
+        "{path} holds {found} bytes, not the 3 x {size} x {size} f32 values of a picture; --size says which",
+        path = path.display()
+    )]
+    RawInput {
+        path: PathBuf,
+        found: usize,
+        size: usize,
+    },
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
         path: PathBuf,
@@ -20,7 +31,7 @@ pub enum CliError {
         source: std::str::Utf8Error,
     },
     #[error(
-        "{path} holds neither a .gguf nor a .safetensors file, or several: name the file",
+        "{path} holds no .gguf, .safetensors or .onnx file, or several: name the file",
         path = .0.display()
     )]
     NoModel(PathBuf),
@@ -34,8 +45,9 @@ impl CliError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Decode(error) => error.code(),
+            Self::Vision(error) => error.code(),
             Self::Read { .. } | Self::Write(_) => "io",
-            Self::NotText { .. } | Self::NoModel(_) => "invalid-argument",
+            Self::NotText { .. } | Self::NoModel(_) | Self::RawInput { .. } => "invalid-argument",
             Self::Json(_) => "internal",
         }
     }

@@ -100,10 +100,11 @@ fn only_model_in(folder: &Path) -> Result<PathBuf, CliError> {
         path: folder.to_owned(),
         source,
     })?;
-    let mut models = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| has_extension(path, "gguf") || has_extension(path, "safetensors"));
+    let mut models = entries.flatten().map(|entry| entry.path()).filter(|path| {
+        ["gguf", "safetensors", "onnx"]
+            .iter()
+            .any(|extension| has_extension(path, extension))
+    });
     match (models.next(), models.next()) {
         (Some(model), None) => Ok(model),
         _ => Err(CliError::NoModel(folder.to_owned())),

@@ -6,6 +6,7 @@ mod error;
 mod generate;
 mod load;
 mod score;
+mod see;
 mod tokenize;
 
 use std::io::ErrorKind;
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Score(args) => score::run(args).await,
             Command::Embed(args) => embed::run(args).await,
+            Command::See(args) => see::run(args).await,
+            Command::SeeEval(args) => see::run_eval(args).await,
         }
     });
     match done {

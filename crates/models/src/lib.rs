@@ -15,6 +15,7 @@ mod linear;
 mod loader;
 mod norm;
 mod rope;
+pub mod vision;
 
 pub use device::{ComputeDevice, DeviceKind};
 pub use error::ModelError;

