@@ -143,9 +143,9 @@ test("the report sums up the rounds", () => {
   assert.deepEqual(made.firstTokenMs, { median: 750, lowest: 500, highest: 1000 });
   assert.deepEqual(made.promptTokensPerSecond, { median: 150, lowest: 100, highest: 200 });
   const [decode, first, prompt] = figures(made);
-  assert.equal(decode?.median, "50.0 tokens/s");
+  assert.equal(decode?.median, "50.0");
   assert.equal(first?.range, "500 ms to 1.0 s");
-  assert.equal(prompt?.median, "150 tokens/s");
+  assert.equal(prompt?.median, "150");
 });
 
 test("a model that wrote nothing has no figures, and no NaN", () => {
@@ -165,11 +165,8 @@ test("Markdown keeps its table whatever the model is called", () => {
   const lines = toMarkdown(report(twoRounds)).split("\n");
   const model = lines.find((line) => line.includes("Small"));
   assert.equal(model, "| Model | Small\\|model Q4, Q4_1, 135 M parameters |");
-  assert.ok(
-    lines.includes("| Decoding | 50.0 tokens/s | 40.0 tokens/s to 60.0 tokens/s |"),
-    lines.join("\n"),
-  );
-  assert.ok(lines.includes("| Device | CPU, SIMD128, 2 threads |"));
+  assert.ok(lines.includes("| Decoding, tokens/s | 50.0 | 40.0 to 60.0 |"), lines.join("\n"));
+  assert.ok(lines.includes("| Device | CPU, SIMD128 |"));
   assert.ok(lines.includes("| Engine's module | 4.0 MB, 1.2 MB as sent |"));
 });
 

@@ -76,18 +76,16 @@ export function figures(report: BenchReport): Figure[] {
     median: found ? say(found.median) : "–",
     range: found ? `${say(found.lowest)} to ${say(found.highest)}` : "–",
   });
-  const tokensPerSecond = (value: number) => `${speed(value)} tokens/s`;
   return [
-    figure("Decoding", "bench-decode", report.tokensPerSecond, tokensPerSecond),
+    figure("Decoding, tokens/s", "bench-decode", report.tokensPerSecond, speed),
     figure("Time to first token", "bench-first", report.firstTokenMs, duration),
-    figure("Reading the prompt", "bench-prompt", report.promptTokensPerSecond, tokensPerSecond),
+    figure("Reading the prompt, tokens/s", "bench-prompt", report.promptTokensPerSecond, speed),
   ];
 }
 
-/** The device in one line: what computes, and how many threads. */
-export function deviceLine({ kind, adapter, software, threads }: BenchReport["device"]): string {
-  if (kind === "webgpu") return `WebGPU, ${adapter}${software ? " (software)" : ""}`;
-  return `CPU, ${adapter}, ${integer(threads)} thread${threads === 1 ? "" : "s"}`;
+/** What computes, in one line. */
+export function deviceLine({ kind, adapter, software }: BenchReport["device"]): string {
+  return kind === "webgpu" ? `WebGPU, ${adapter}${software ? " (software)" : ""}` : `CPU, ${adapter}`;
 }
 
 /** What the figures were measured on and with, term by term. */
@@ -101,6 +99,7 @@ export function facts(report: BenchReport): [term: string, value: string][] {
   return [
     ["Model", `${model.name}, ${model.quantization}, ${parameters(model.parameters)} parameters`],
     ["Device", deviceLine(report.device)],
+    ["Threads on the CPU", integer(report.device.threads)],
     ["Browser", report.browser],
     ["Prompt", `${integer(report.promptTokens)} tokens`],
     ["Written", `${written(report)} tokens a round`],
