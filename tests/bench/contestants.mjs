@@ -11,6 +11,11 @@ export async function openContestant(browser, server, name) {
 export async function enter(browser, server, pageName, name, options) {
   const page = await openContestant(browser, server, pageName);
   const setup = await page.evaluate((options) => window.contestant.load(options), options);
+  // Otherwise a fallback to one thread would be measured under the name of two.
+  const threads = setup.threads ?? setup.device?.threads;
+  if (options.device === "cpu" && threads !== options.threads) {
+    throw new Error(`${name} has ${threads} threads, not ${options.threads}: ${setup.device?.reason ?? ""}`);
+  }
   return { name, page, setup, measured: [] };
 }
 

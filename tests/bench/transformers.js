@@ -27,6 +27,7 @@ window.contestant = {
     return {
       loadMs: performance.now() - start,
       version: env.version,
+      kind: device,
       // ONNX Runtime falls back to one thread where memory cannot be shared.
       threads: self.crossOriginIsolated ? threads : 1,
     };

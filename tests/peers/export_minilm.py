@@ -196,7 +196,9 @@ def main(source, reference, out):
     gap, counts = check(str(unfinished), json.loads(Path(reference).read_text()), config["num_hidden_layers"])
     for name in ("config.json", "tokenizer.json"):
         shutil.copyfile(source / name, out / name)
-    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": MAX_LENGTH}
+    # transformers.js looks the special tokens up here, the one for padding above all.
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "cls", "sep", "unk", "mask")}
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": MAX_LENGTH, **special}
     (out / "tokenizer_config.json").write_text(json.dumps(tokenizer) + "\n")
     # Last: its presence says that the export is whole.
     os.replace(unfinished, path)
