@@ -65,17 +65,19 @@ function packageWorker(): Worker {
 
 /** An engine in the page itself. Its code is loaded only when it is wanted. */
 export async function pageChannel(): Promise<Channel> {
-  const [{ EngineHost }, { loadModule }, { probeWebGpu }, { startHelpers, threadsHere }] = await Promise.all([
-    import("./engine-host.js"),
-    import("./load-module.js"),
-    import("./probe.js"),
-    import("./threads.js"),
-  ]);
+  const [{ EngineHost }, { loadModule, startedModuleSize }, { probeWebGpu }, { startHelpers, threadsHere }] =
+    await Promise.all([
+      import("./engine-host.js"),
+      import("./load-module.js"),
+      import("./probe.js"),
+      import("./threads.js"),
+    ]);
   const host = new EngineHost((message) => queueMicrotask(() => channel.onMessage(message)), {
     loadModule,
     probe: () => probeWebGpu(),
     threads: threadsHere,
     startHelpers,
+    moduleSize: startedModuleSize,
   });
   // A trap inside the engine's own callbacks reaches nobody else, and the call that caused it would never end.
   const onError = (event: ErrorEvent) => {

@@ -99,7 +99,11 @@ export class EngineHost {
       this.#started = await startEngine(this.environment, params, signal);
       return this.#started.device;
     },
-    memory: async () => this.#engine().engine.memory(),
+    memory: async () => {
+      const memory = this.#engine().engine.memory();
+      const module = this.environment.moduleSize?.();
+      return { ...memory, ...(module === undefined ? {} : { module }) };
+    },
     loadLanguageModel: async (params, context) => {
       const { tokenizer, config, contextLength } = params;
       const files = await this.#fetchAll(params, { tokenizer, config }, context);

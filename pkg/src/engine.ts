@@ -4,7 +4,7 @@ import { LexigraftError, toLexigraftError } from "./errors.js";
 import type { GpuProbe } from "./probe.js";
 import type { CreateParams, EngineModule } from "./protocol.js";
 import type { ThreadChoice } from "./threads.js";
-import type { DeviceInfo } from "./types.js";
+import type { DeviceInfo, ModuleSize } from "./types.js";
 import type { WasmEngine, WasmModule } from "./wasm-module.js";
 
 /** What the engine needs from around it; tests give their own. */
@@ -13,6 +13,8 @@ export interface EngineEnvironment {
   probe(): Promise<GpuProbe>;
   threads(requested: number | undefined): ThreadChoice;
   startHelpers(module: WasmModule, count: number, signal: AbortSignal): Promise<void>;
+  /** What the started module took to download, as far as the browser tells. */
+  moduleSize?(): ModuleSize | undefined;
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
 

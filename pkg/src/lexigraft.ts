@@ -15,6 +15,7 @@ import type {
   Encoder,
   EncoderOptions,
   EncoderSource,
+  EngineMemory,
   LanguageModel,
   LanguageModelOptions,
   LoadOptions,
@@ -122,8 +123,8 @@ export class Lexigraft implements AsyncDisposable {
     return new EncoderClient(this.client, handle, info);
   }
 
-  /** Bytes the engine's memory has grown to. It never shrinks, but is reused. */
-  async memory(): Promise<{ wasmBytes: number }> {
+  /** What the engine itself takes: its memory, and its module. */
+  async memory(): Promise<EngineMemory> {
     return this.client.call("memory", {});
   }
 

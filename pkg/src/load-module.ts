@@ -1,6 +1,8 @@
 import { LexigraftError, toLexigraftError } from "./errors.js";
 import { fetchOk } from "./fetch-ok.js";
+import { moduleSize } from "./module-size.js";
 import type { EngineModule } from "./protocol.js";
+import type { ModuleSize } from "./types.js";
 import type { WasmModule } from "./wasm-module.js";
 
 const HINT =
@@ -26,6 +28,14 @@ const modules: Record<EngineModule, { glue: () => Promise<unknown>; wasm: () => 
   },
 };
 
+/** The address of the module that was started last. */
+let started: string | undefined;
+
+/** The size of the module that was started last. */
+export function startedModuleSize(): ModuleSize | undefined {
+  return started === undefined ? undefined : moduleSize(started);
+}
+
 /** Fetches and starts one of the engine's modules. */
 export async function loadModule(
   name: EngineModule,
@@ -41,7 +51,8 @@ export async function loadModule(
       hint: HINT,
     });
   }
-  const response = await fetchOk(wasmUrl ?? modules[name].wasm().href, { signal, hint: HINT });
+  const url = wasmUrl ?? modules[name].wasm().href;
+  const response = await fetchOk(url, { signal, hint: HINT });
   try {
     await glue.default({ module_or_path: response });
   } catch (cause) {
@@ -54,5 +65,6 @@ export async function loadModule(
     }
     throw toLexigraftError(cause);
   }
+  started = url;
   return glue;
 }

@@ -6,6 +6,7 @@ import type {
   DeviceInfo,
   DeviceKind,
   EncoderInfo,
+  EngineMemory,
   FinishReason,
   LanguageModelInfo,
   LoadProgress,
@@ -64,7 +65,7 @@ interface Method<Params, Result, Event = never> {
 /** Every call the page can make. */
 export interface Methods {
   create: Method<CreateParams, DeviceInfo>;
-  memory: Method<Record<string, never>, { wasmBytes: number }>;
+  memory: Method<Record<string, never>, EngineMemory>;
   loadLanguageModel: Method<
     LoadParams & { tokenizer?: PortableSource; config?: PortableSource; contextLength?: number },
     { handle: Handle; info: LanguageModelInfo },

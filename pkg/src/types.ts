@@ -18,6 +18,21 @@ export interface DeviceInfo {
   readonly threads: number;
 }
 
+/** The size of an engine's module. */
+export interface ModuleSize {
+  /** As it runs. */
+  bytes: number;
+  /** As it was stored or sent: less where the server compressed it. */
+  encodedBytes: number;
+}
+
+export interface EngineMemory {
+  /** Bytes the engine's memory has grown to. It never shrinks, but is reused. */
+  wasmBytes: number;
+  /** Undefined where the browser does not tell. */
+  module?: ModuleSize;
+}
+
 export interface CacheOptions {
   /** Directory of the cache in the origin's private file system. Default `"lexigraft"`. */
   name?: string;

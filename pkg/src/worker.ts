@@ -1,7 +1,7 @@
 /** The script of the worker: it runs the engine and speaks the protocol with the page. */
 import { EngineHost } from "./engine-host.js";
 import { isTrap } from "./errors.js";
-import { loadModule } from "./load-module.js";
+import { loadModule, startedModuleSize } from "./load-module.js";
 import { probeWebGpu } from "./probe.js";
 import type { ClientMessage, HostMessage } from "./protocol.js";
 import { startHelpers, threadsHere } from "./threads.js";
@@ -19,6 +19,7 @@ const host = new EngineHost((message, transfer) => scope.postMessage(message, tr
   probe: () => probeWebGpu(),
   threads: threadsHere,
   startHelpers,
+  moduleSize: startedModuleSize,
 });
 
 scope.addEventListener("message", (event) => host.receive(event.data));

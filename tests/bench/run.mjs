@@ -1,17 +1,21 @@
-// Lexigraft beside wllama in one Chromium, on one model file, with as many threads each, in turns.
-//   node bench/run.mjs [--rounds 5] [--tokens 48] [--webgpu] [--out FOLDER] [--save FILE]
+// Lexigraft beside its peers in one Chromium, on the same weights, with as many threads each, in turns.
+//   node bench/run.mjs [--rounds 5] [--tokens 48] [--only decoder|encoder] [--webgpu] [--out FOLDER] [--save FILE]
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { measureLoading, measureSpeed } from "./measure.mjs";
+import { startChromium } from "../support/chromium.mjs";
+import { measureLoading, measureSpeed } from "./measure-decoder.mjs";
+import { measureEncoder } from "./measure-encoder.mjs";
 import { report } from "./report.mjs";
 import { moduleSizes } from "./sizes.mjs";
+import { longPrompt, prompt, sentences } from "./texts.mjs";
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     tokens: { type: "string", default: "48" },
+    only: { type: "string" },
     webgpu: { type: "boolean", default: false },
     out: { type: "string" },
     save: { type: "string" },
@@ -19,26 +23,28 @@ const { values } = parseArgs({
 });
 const rounds = positive(values.rounds, "--rounds");
 const tokens = positive(values.tokens, "--tokens");
-
-const prompt = "What is gravity?";
-// With the chat template around it some 128 tokens.
-const longPrompt =
-  "The first lighthouses were fires on hills, kept by families who were paid in grain. Later they stood on towers of " +
-  "stone, and a lamp of oil took the place of the fire. A lens of many rings, invented in 1822, sent the light of one " +
-  "small lamp thirty kilometres over the sea. Today most of them are lit by electricity, and nobody lives in them. " +
-  "Ships find their way by satellites. Explain in one word what a lighthouse is for.";
+const { only, webgpu } = values;
+if (only !== undefined && only !== "decoder" && only !== "encoder") {
+  throw new Error(`--only must be decoder or encoder, not ${only}`);
+}
 
 const results = {
   date: new Date().toISOString().slice(0, 10),
   machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}`,
-  model: "SmolLM2-135M-Instruct Q4_1",
-  prompt,
+  browser: await chromiumVersion(),
   rounds,
-  tokens,
   sizes: await moduleSizes(),
-  loading: await measureLoading("cpu"),
-  speed: await measureSpeed({ rounds, tokens, webgpu: values.webgpu, prompt, longPrompt }),
 };
+if (only !== "encoder") {
+  results.decoder = {
+    model: "SmolLM2-135M-Instruct Q4_1",
+    prompt,
+    tokens,
+    loading: await measureLoading("cpu"),
+    contestants: await measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }),
+  };
+}
+if (only !== "decoder") results.encoder = await measureEncoder({ rounds, webgpu, sentences });
 
 const text = report(results);
 console.log(`\n${text}`);
@@ -51,6 +57,17 @@ if (values.out) {
 if (values.save) {
   await writeFile(values.save, text);
   console.log(`The table is in ${values.save}`);
+}
+
+async function chromiumVersion() {
+  const browser = await startChromium();
+  try {
+    const page = await browser.context.newPage();
+    const agent = await page.evaluate(() => navigator.userAgent);
+    return browser.context.browser()?.version() ?? /Chrome\/([\d.]+)/.exec(agent)?.[1] ?? "unknown";
+  } finally {
+    await browser.close();
+  }
 }
 
 function positive(text, name) {

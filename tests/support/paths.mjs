@@ -14,6 +14,8 @@ export const folders = {
   benchPages: join(root, "tests", "bench"),
   nodeModules: join(root, "node_modules"),
   models: process.env.LEXIGRAFT_MODELS || join(cache(), "models"),
+  /** What `cargo xtask bench` installs and exports; the tests do not need it. */
+  peers: process.env.LEXIGRAFT_PEERS || join(cache(), "peers"),
 };
 
 /** Model files, relative to the models folder. */

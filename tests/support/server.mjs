@@ -17,6 +17,7 @@ const types = {
 
 const mounts = [
   ["/models/", folders.models],
+  ["/peers/", folders.peers],
   ["/pkg/", folders.packageRoot],
   ["/pages/", folders.testPages],
   ["/bench/", folders.benchPages],

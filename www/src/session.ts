@@ -1,4 +1,11 @@
-import { type CacheEntry, type DeviceInfo, type LanguageModel, Lexigraft, type Source } from "lexigraft";
+import {
+  type CacheEntry,
+  type DeviceInfo,
+  type EngineMemory,
+  type LanguageModel,
+  Lexigraft,
+  type Source,
+} from "lexigraft";
 import { Cell } from "./cell.ts";
 import { explain, isAbort, losesDevice, type ShownError } from "./errors.ts";
 import { Rate } from "./rate.ts";
@@ -214,6 +221,11 @@ export class Session {
   async stopRun(): Promise<void> {
     this.#run?.abort.abort();
     await this.#run?.ended;
+  }
+
+  /** What the engine takes; undefined where it cannot tell. */
+  async memory(): Promise<EngineMemory | undefined> {
+    return quietly(this.#lexigraft?.memory());
   }
 
   async deleteStored(url?: string): Promise<void> {

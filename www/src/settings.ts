@@ -15,6 +15,14 @@ export interface Sampling {
   stop: string;
 }
 
+/** How much the Bench tab measures. */
+export interface BenchSettings {
+  /** To generate in a round. */
+  tokens: number;
+  /** After the one that is not counted. */
+  rounds: number;
+}
+
 export interface Settings {
   device: DeviceChoice;
   mode: Mode;
@@ -23,6 +31,7 @@ export interface Settings {
   contextLength: number | null;
   system: string;
   showLogProbs: boolean;
+  bench: BenchSettings;
   sampling: Sampling;
 }
 
@@ -35,7 +44,7 @@ export interface Range {
 type NumberKey = Exclude<keyof Sampling, "stop">;
 
 /** What the controls accept, and what a stored value must satisfy. */
-export const ranges: Record<NumberKey | "contextLength", Range> = {
+export const ranges: Record<NumberKey | "contextLength" | "benchTokens" | "benchRounds", Range> = {
   temperature: { min: 0, max: 2 },
   topK: { min: 0, max: 1000, integer: true },
   topP: { min: 0.01, max: 1 },
@@ -44,6 +53,9 @@ export const ranges: Record<NumberKey | "contextLength", Range> = {
   maxTokens: { min: 1, max: 8192, integer: true },
   seed: { min: 0, max: 0xffff_ffff, integer: true },
   contextLength: { min: 16, max: 131_072, integer: true },
+  // One token has no speed: it takes a second one to time.
+  benchTokens: { min: 2, max: 1024, integer: true },
+  benchRounds: { min: 1, max: 50, integer: true },
 };
 
 export const defaultSampling: Readonly<Sampling> = {
@@ -57,6 +69,8 @@ export const defaultSampling: Readonly<Sampling> = {
   stop: "",
 };
 
+const defaultBench: Readonly<BenchSettings> = { tokens: 48, rounds: 5 };
+
 const defaults: Readonly<Settings> = {
   device: "auto",
   mode: "prompt",
@@ -65,6 +79,7 @@ const defaults: Readonly<Settings> = {
   contextLength: null,
   system: "",
   showLogProbs: false,
+  bench: defaultBench,
   sampling: defaultSampling,
 };
 
@@ -91,6 +106,7 @@ export function readSettings(): Settings {
   }
   const from = isRecord(stored) && stored.version === VERSION ? stored : {};
   const sampling = isRecord(from.sampling) ? from.sampling : {};
+  const bench = isRecord(from.bench) ? from.bench : {};
   const num = (key: Exclude<NumberKey, "seed">) =>
     inRange(sampling[key], ranges[key]) ? sampling[key] : defaultSampling[key];
   return {
@@ -102,6 +118,10 @@ export function readSettings(): Settings {
     contextLength: inRange(from.contextLength, ranges.contextLength) ? from.contextLength : null,
     system: text(from.system, defaults.system),
     showLogProbs: from.showLogProbs === true,
+    bench: {
+      tokens: inRange(bench.tokens, ranges.benchTokens) ? bench.tokens : defaultBench.tokens,
+      rounds: inRange(bench.rounds, ranges.benchRounds) ? bench.rounds : defaultBench.rounds,
+    },
     sampling: {
       temperature: num("temperature"),
       topK: num("topK"),

@@ -47,6 +47,8 @@ export function mountTabs(bar: HTMLElement, host: HTMLElement, app: App): void {
         item.built = true;
         item.tab.mount(item.panel, app);
       }
+      // The bar scrolls where it is too narrow for all.
+      if (selected) item.button.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   };
   const step = (from: number, by: number): void => {

@@ -1,8 +1,19 @@
-//! `cargo xtask bench`: Lexigraft beside wllama in one browser, on one model file.
+//! `cargo xtask bench`: Lexigraft beside wllama and transformers.js in one browser, on the same
+//! weights.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use clap::ValueEnum;
 
-use crate::{browser, build, models, node, process, workspace};
+use crate::{browser, build, models, node, peers, process, workspace};
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The language model, beside wllama
+    Decoder,
+    /// Sentence embeddings, beside transformers.js
+    Encoder,
+}
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -15,6 +26,9 @@ pub struct Args {
     /// Also measure the WebGPU device (slow on a software adapter)
     #[arg(long)]
     webgpu: bool,
+    /// Measure only one part
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Write the table to docs/benchmarks.md
     #[arg(long)]
     save: bool,
@@ -27,8 +41,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.save && args.only.is_some() {
+        bail!("--save writes the whole table; leave --only out");
+    }
     node::packages()?;
-    let models = models::get(&["smollm2"], false)?;
+    let models = models::get(&["smollm2", "minilm"], false)?;
+    let encoder = args.only != Some(Part::Decoder);
+    let peers = encoder.then(|| peers::ready(&models)).transpose()?;
     if !args.no_build {
         build::everything(args.release)?;
     }
@@ -45,6 +64,12 @@ pub fn run(args: &Args) -> Result<()> {
         .arg(workspace::root().join("tests").join("results"));
     if args.webgpu {
         node.arg("--webgpu");
+    }
+    if let Some(only) = args.only.and_then(|only| only.to_possible_value()) {
+        node.args(["--only", only.get_name()]);
+    }
+    if let Some(peers) = peers {
+        node.env("LEXIGRAFT_PEERS", peers);
     }
     if args.save {
         node.arg("--save")

@@ -11,6 +11,7 @@ mod http;
 mod models;
 mod node;
 mod pack;
+mod peers;
 mod process;
 mod report;
 mod setup;
@@ -46,7 +47,7 @@ enum Command {
     Demo(demo::Args),
     /// Run every check: format, lint, native tests, TypeScript, browser tests
     Test(test::Args),
-    /// Measure Lexigraft beside its peer in the same browser
+    /// Measure Lexigraft beside its peers in the same browser
     Bench(bench::Args),
     /// Run the command line `lexigraft`; `cargo lexigraft …` is short for it
     #[command(disable_help_flag = true)]

@@ -90,12 +90,18 @@ fn web(report: &mut Report) {
     report.stage("package types", |_| {
         process::run(node::npm().args(["run", "check", "-w", "pkg"]))
     });
-    report.stage("package tests", |tests| {
-        let mut npm = node::npm();
-        npm.args(["run", "test", "-w", "pkg"]);
-        // Node's other format, the default in a pipe, takes four lines for each test.
-        counted(npm.env("NODE_OPTIONS", "--test-reporter=spec"), tests)
+    report.stage("package tests", |tests| workspace_tests("pkg", tests));
+    report.stage("benchmark report tests", |tests| {
+        workspace_tests("tests", tests)
     });
+}
+
+/// The unit tests of one of the npm workspaces, which need no browser.
+fn workspace_tests(workspace: &str, tests: &mut Counts) -> Result<()> {
+    let mut npm = node::npm();
+    npm.args(["run", "test", "-w", workspace]);
+    // Node's other format, the default in a pipe, takes four lines for each test.
+    counted(npm.env("NODE_OPTIONS", "--test-reporter=spec"), tests)
 }
 
 fn in_browser(report: &mut Report, quick: bool) {
@@ -110,6 +116,8 @@ fn in_browser(report: &mut Report, quick: bool) {
     if !report.stage("build package and page", |_| build::web()) {
         return report.left_out("browser tests", "the page did not build");
     }
+    // After the build, because the page's types come from the built package.
+    report.stage("page tests", |tests| workspace_tests("www", tests));
     report.stage("browser tests", |tests| {
         let files = browser_tests(quick)?;
         let mut node = node::node();

@@ -200,6 +200,7 @@ export function connect(module: WasmModule): { client: EngineClient; host: Engin
       probe: async () => ({ available: false, software: false, adapter: "", problem: "none" }),
       threads: () => ({ count: 1, why: "" }),
       startHelpers: async () => undefined,
+      moduleSize: () => ({ bytes: 100, encodedBytes: 30 }),
     },
   );
   const channel: Channel = {

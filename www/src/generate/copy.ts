@@ -2,15 +2,20 @@ import { announce } from "../announce.ts";
 import { el } from "../dom.ts";
 
 /** A button that copies a text; where the clipboard is closed it selects the text instead. */
-export function copyButton(testid: string, text: () => string, shown: () => HTMLElement): HTMLButtonElement {
-  const button = el("button", { type: "button", class: "quiet", testid }, "Copy");
+export function copyButton(
+  testid: string,
+  text: () => string,
+  shown: () => HTMLElement,
+  name = "Copy",
+): HTMLButtonElement {
+  const button = el("button", { type: "button", class: "quiet", testid }, name);
   let back: ReturnType<typeof setTimeout> | undefined;
   const say = (label: string, sentence: string) => {
     button.textContent = label;
     announce(sentence);
     clearTimeout(back);
     back = setTimeout(() => {
-      button.textContent = "Copy";
+      button.textContent = name;
     }, 2000);
   };
   button.addEventListener("click", async () => {

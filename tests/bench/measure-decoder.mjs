@@ -1,6 +1,7 @@
 import { startChromium } from "../support/chromium.mjs";
 import { models } from "../support/paths.mjs";
 import { startServer } from "../support/server.mjs";
+import { enter, openContestant, outcome, roundName } from "./contestants.mjs";
 import { largestRenderer } from "./process-memory.mjs";
 
 const MODEL = `/models/${models.smollm2}`;
@@ -53,30 +54,20 @@ export async function measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt 
         const result = await chat(prompt, tokens);
         const long = await chat(longPrompt, 1);
         const prefill = { promptTokens: long.promptTokens, firstTokenMs: long.firstTokenMs };
-        const counted = round > 0;
-        if (counted) measured.push({ ...result, prefill });
+        if (round > 0) measured.push({ ...result, prefill });
         console.log(
-          `  ${counted ? `round ${round}` : "warm-up"}  ${name.padEnd(26)} ${result.tokensPerSecond.toFixed(2)} tok/s, ` +
+          `  ${roundName(round)}  ${name.padEnd(26)} ${result.tokensPerSecond.toFixed(2)} tok/s, ` +
             `first token after ${(result.firstTokenMs / 1000).toFixed(2)} s, ` +
             `of ${long.promptTokens} after ${(long.firstTokenMs / 1000).toFixed(2)} s`,
         );
       }
     }
-    return {
-      browser: browser.context.browser()?.version() ?? (await version(contestants[0].page)),
-      contestants: contestants.map(({ name, setup, measured }) => ({ name, setup, measured })),
-    };
+    return contestants.map(outcome);
   } finally {
     await browser.close();
     await plain.close();
     await isolated.close();
   }
-}
-
-async function enter(browser, server, pageName, name, options) {
-  const page = await openContestant(browser, server, pageName);
-  const setup = await page.evaluate((options) => window.contestant.load(options), options);
-  return { name, page, setup, measured: [] };
 }
 
 async function inFreshPage(work) {
@@ -90,18 +81,6 @@ async function inFreshPage(work) {
   }
 }
 
-async function openContestant(browser, server, name) {
-  const page = await browser.context.newPage();
-  page.on("pageerror", (error) => console.error(`  ${name}: ${error.message}`));
-  await page.goto(`${server.url}/bench/${name}.html`);
-  await page.waitForFunction(() => window.contestant !== undefined);
-  return page;
-}
-
 function load(device, { worker = true, threads = 1 } = {}) {
   return { url: MODEL, device, worker, threads, contextLength: CONTEXT };
-}
-
-async function version(page) {
-  return page.evaluate(() => /Chrome\/([\d.]+)/.exec(navigator.userAgent)?.[1] ?? "unknown");
 }
