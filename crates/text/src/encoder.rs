@@ -101,12 +101,37 @@ pub(crate) struct BpeOptions {
     pub(crate) ignore_merges: bool,
 }
 
+/// The merges of a byte-pair model as ids, which the engine keeps to itself.
+#[derive(Debug)]
+pub(crate) struct MergeList {
+    /// Left, right and merged token, in the order of ranks.
+    pub(crate) merges: Vec<[u32; 3]>,
+    /// Whether a whole word that is a token is taken without looking at the merges.
+    pub(crate) ignore_merges: bool,
+    /// Whether tokens are marked as beginning or ending a word, as byte-level ones never are.
+    pub(crate) affixes: bool,
+    /// Whether a character that no token covers is written as bytes.
+    pub(crate) byte_fallback: bool,
+}
+
 /// A byte-pair model, with the checks that its builder leaves out.
 pub(crate) fn bpe(
     vocab: Vocab,
     merges: Vec<(String, String)>,
     options: BpeOptions,
-) -> Result<ModelWrapper, TextError> {
+) -> Result<(ModelWrapper, MergeList), TextError> {
+    let list = MergeList {
+        merges: merge_ids(&vocab, &merges),
+        ignore_merges: options.ignore_merges,
+        affixes: [
+            &options.continuing_subword_prefix,
+            &options.end_of_word_suffix,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|affix| !affix.is_empty()),
+        byte_fallback: options.byte_fallback,
+    };
     let prefix = options.continuing_subword_prefix.unwrap_or_default();
     let longest = vocab.keys().map(String::len).max().unwrap_or(0);
     for (rank, (left, right)) in merges.iter().enumerate() {
@@ -146,7 +171,19 @@ pub(crate) fn bpe(
     let model = builder
         .build()
         .map_err(|error| bad("the merges do not fit the vocabulary", &error))?;
-    Ok(ModelWrapper::BPE(model))
+    Ok((ModelWrapper::BPE(model), list))
+}
+
+/// Merges that the builder will refuse are left out: nothing is made of them.
+fn merge_ids(vocab: &Vocab, merges: &[(String, String)]) -> Vec<[u32; 3]> {
+    let mut joined = String::new();
+    let ids = merges.iter().filter_map(|(left, right)| {
+        joined.clear();
+        joined.push_str(left);
+        joined.push_str(right);
+        Some([*vocab.get(left)?, *vocab.get(right)?, *vocab.get(&joined)?])
+    });
+    ids.collect()
 }
 
 /// Turns splits that drop what their pattern does not match into splits that keep it, where the

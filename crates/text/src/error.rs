@@ -32,17 +32,22 @@ pub enum TextError {
         /// One past the greatest id of the vocabulary.
         vocab_size: usize,
     },
+    /// The byte-level methods do not know how this kind of tokenizer splits text.
+    #[error("{0}")]
+    UnsupportedTokenizer(String),
     /// An argument that makes no sense.
     #[error("{0}")]
     InvalidArgument(String),
 }
 
 impl TextError {
-    /// The stable code: `bad-tokenizer`, `bad-template` or `invalid-argument`.
+    /// The stable code: `bad-tokenizer`, `bad-template`, `unsupported-tokenizer` or
+    /// `invalid-argument`.
     pub fn code(&self) -> &'static str {
         match self {
             TextError::BadTokenizer(_) => "bad-tokenizer",
             TextError::BadTemplate { .. } => "bad-template",
+            TextError::UnsupportedTokenizer(_) => "unsupported-tokenizer",
             TextError::MessagesRefused(_)
             | TextError::UnknownId { .. }
             | TextError::InvalidArgument(_) => "invalid-argument",

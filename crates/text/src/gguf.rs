@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tokenizers::AddedToken;
 
 use crate::TextError;
+use crate::byte_level::SplitRule;
 use crate::bytes::{SPACE_MARK, Spelling, fallback_byte};
 use crate::decoder::{Decoder, Joining};
 use crate::encoder::{BpeOptions, Encoder, bpe};
@@ -101,7 +102,8 @@ pub(crate) fn read(vocab: GgufVocabulary) -> Result<Parts, TextError> {
         })
         .map(|(token, special)| AddedToken::from(token, special).normalized(false))
         .collect();
-    let model = bpe(map, plan.merges, plan.options)?;
+    let (model, merges) = bpe(map, plan.merges, plan.options)?;
+    let split = SplitRule::of(&plan.normalizer, &plan.pre_tokenizer);
     let encoder = Encoder::new(model, plan.normalizer, plan.pre_tokenizer, added)?;
 
     let frame_part = |wanted: bool, id: Option<u32>| match (wanted, id) {
@@ -120,6 +122,8 @@ pub(crate) fn read(vocab: GgufVocabulary) -> Result<Parts, TextError> {
         decoder: plan.decoder,
         bos,
         eos,
+        merges: Some(merges),
+        split,
     })
 }
 

@@ -7,9 +7,10 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::{AddedToken, Model};
 
 use crate::TextError;
+use crate::byte_level::SplitRule;
 use crate::bytes::Spelling;
 use crate::decoder::{Decoder, Joining};
-use crate::encoder::{BpeOptions, Encoder, bpe};
+use crate::encoder::{BpeOptions, Encoder, MergeList, bpe};
 use crate::json_parts::{Merges, Tokens};
 use crate::postprocess::Frame;
 use crate::tokenizer::Parts;
@@ -76,9 +77,15 @@ pub(crate) fn read(json: &[u8]) -> Result<Parts, TextError> {
     added.sort_by_key(|added| added.id);
 
     let kind = kind_of(&head)?;
-    let (entries, model) = match kind {
-        "BPE" => read_bpe(head, &added)?,
-        _ => read_other(model, kind)?,
+    let (entries, model, merges) = match kind {
+        "BPE" => {
+            let (entries, (model, merges)) = read_bpe(head, &added)?;
+            (entries, model, Some(merges))
+        }
+        _ => {
+            let (entries, model) = read_other(model, kind)?;
+            (entries, model, None)
+        }
     };
     if entries.is_empty() && added.is_empty() {
         return Err(TextError::tokenizer(
@@ -87,6 +94,7 @@ pub(crate) fn read(json: &[u8]) -> Result<Parts, TextError> {
     }
     let vocabulary = table(entries, &added, decoder.spelling)?;
     let tokens: Vec<AddedToken> = added.iter().map(|added| added.token.clone()).collect();
+    let split = SplitRule::of(&file.normalizer, &file.pre_tokenizer);
     let encoder = Encoder::new(model, file.normalizer, file.pre_tokenizer, tokens)?;
     for Added { id, token } in &added {
         let given = encoder.id_of(&token.content);
@@ -117,6 +125,8 @@ pub(crate) fn read(json: &[u8]) -> Result<Parts, TextError> {
         frame,
         bos,
         eos,
+        merges,
+        split,
     })
 }
 
@@ -148,7 +158,10 @@ fn kind_of(head: &AnyModel) -> Result<&'static str, TextError> {
 
 type Entries = Vec<(String, u32)>;
 
-fn read_bpe(head: AnyModel, added: &[Added]) -> Result<(Entries, ModelWrapper), TextError> {
+fn read_bpe(
+    head: AnyModel,
+    added: &[Added],
+) -> Result<(Entries, (ModelWrapper, MergeList)), TextError> {
     let vocab = head
         .vocab
         .ok_or_else(|| TextError::tokenizer("tokenizer.json: its BPE model has no 'vocab'"))?;

@@ -7,6 +7,9 @@
 //! * [`ChatTemplate`] renders a conversation with the Jinja template that comes with a model.
 //! * [`TokenizerConfig`] reads the parts of `tokenizer_config.json` that `tokenizer.json` lacks.
 //!
+//! * [`ByteVocabulary`] looks at a tokenizer from the side of bytes: a trie over its tokens, and
+//!   which token may follow which others in an encoding of its own.
+//!
 //! The crate knows nothing of tensors or files. Input is never trusted: a bad vocabulary or
 //! template is a [`TextError`] with a stable [code](TextError::code), never a panic.
 //!
@@ -34,6 +37,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod byte_level;
 mod bytes;
 mod chat;
 mod config;
@@ -52,6 +56,7 @@ mod stream;
 mod tokenizer;
 mod vocabulary;
 
+pub use byte_level::{ByteVocabulary, CanonicalState, Check, TrieNode, VocabularyTrie};
 pub use chat::{ChatMessage, ChatTemplate, TemplateDate, TemplateOptions};
 pub use config::TokenizerConfig;
 pub use error::TextError;

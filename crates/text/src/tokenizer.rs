@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::byte_level::SplitRule;
 use crate::decoder::{Decoder, Joining};
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, MergeList};
 use crate::postprocess::Frame;
 use crate::special;
 use crate::stream::StreamDecoder;
@@ -28,6 +29,8 @@ struct Shared {
     decoder: Decoder,
     frame: Frame,
     stops: Vec<u32>,
+    merges: Option<MergeList>,
+    split: Option<SplitRule>,
 }
 
 /// What the readers of the two formats hand over.
@@ -38,6 +41,10 @@ pub(crate) struct Parts {
     pub(crate) frame: Frame,
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
+    /// Of a BPE model.
+    pub(crate) merges: Option<MergeList>,
+    /// How text is split before the merges, where it is one of the known ways.
+    pub(crate) split: Option<SplitRule>,
 }
 
 impl Tokenizer {
@@ -92,6 +99,8 @@ impl Tokenizer {
                 decoder: parts.decoder,
                 frame: parts.frame,
                 stops,
+                merges: parts.merges,
+                split: parts.split,
             }),
             bos,
             eos,
@@ -247,6 +256,20 @@ impl Tokenizer {
             }
         }
         ids
+    }
+
+    /// The ids that [`encode`](Tokenizer::encode) puts before a text when special tokens are
+    /// asked for; often none.
+    pub fn ids_before(&self) -> &[u32] {
+        &self.shared.frame.before
+    }
+
+    pub(crate) fn merges(&self) -> Option<&MergeList> {
+        self.shared.merges.as_ref()
+    }
+
+    pub(crate) fn split_rule(&self) -> Option<SplitRule> {
+        self.shared.split
     }
 
     pub(crate) fn vocabulary(&self) -> &Vocabulary {

@@ -1,0 +1,205 @@
+//! Which tokens a byte-pair encoder can put side by side.
+//!
+//! An encoder joins the best-ranked pair, the leftmost of equals, until none is left. Inside the
+//! span of a token of its output it has done exactly what it would do with that span alone. So
+//! two tokens stand side by side in some output without a split between them if and only if,
+//! while both are being built, no pair across the seam ever comes first; and a sequence is an
+//! output if all its neighbours are (Hayase et al., ByteSampler; checked against encoding anew
+//! in the tests).
+//!
+//! Only the symbols next to the seam matter: those on the right edge of the left token's
+//! derivation and on the left edge of the right one's.
+
+use super::merges::MergeTable;
+
+/// A symbol that stands at an edge for a while.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    token: u32,
+    /// The symbol is joined inwards when every merge up to this rank has had its turn; `NEVER`
+    /// for the token itself.
+    until: u32,
+}
+
+const NEVER: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+/// How each token of a vocabulary is built, seen from its two edges.
+#[derive(Debug)]
+pub(crate) struct Adjacency {
+    merges: MergeTable,
+    steps: Vec<Step>,
+    left_edges: Vec<Span>,
+    right_edges: Vec<Span>,
+    /// The greatest rank inside a token; only while building.
+    tallest: Vec<u32>,
+}
+
+enum Meeting {
+    /// The tokens stay two.
+    Apart,
+    /// They are built, then joined by a merge of this rank.
+    Joined(u32),
+    /// A pair across the seam comes first.
+    Crossed,
+}
+
+impl Adjacency {
+    /// `symbols` are the tokens that an encoder starts from; `merges` as for [`MergeTable`];
+    /// `length` gives the bytes of a token.
+    pub(crate) fn new(
+        symbols: impl Iterator<Item = u32>,
+        merges: &[[u32; 3]],
+        vocab_size: usize,
+        length: impl Fn(u32) -> usize,
+    ) -> Self {
+        let mut adjacency = Self {
+            merges: MergeTable::new(merges, vocab_size),
+            steps: Vec::new(),
+            left_edges: vec![Span::default(); vocab_size],
+            right_edges: vec![Span::default(); vocab_size],
+            tallest: vec![0; vocab_size],
+        };
+        for symbol in symbols {
+            let span = adjacency.push_steps(None, symbol, 0);
+            adjacency.set(symbol, span, span, 0);
+        }
+        // A token is longer than its halves: by length, halves come first.
+        let mut order: Vec<(u32, u32)> = (0u32..)
+            .zip(merges)
+            .map(|(rank, [.., merged])| (length(*merged) as u32, rank))
+            .collect();
+        order.sort_unstable();
+        for (_, rank) in order {
+            if let Some([left, right, merged]) = merges.get(rank as usize) {
+                adjacency.derive(*left, *right, *merged);
+            }
+        }
+        adjacency.tallest = Vec::new();
+        adjacency.steps.shrink_to_fit();
+        adjacency
+    }
+
+    /// Records that `merged` is built of `left` and `right`, if an encoder builds it so. Of all
+    /// ways to cut a token in two at most one is.
+    fn derive(&mut self, left: u32, right: u32, merged: u32) {
+        if self.is_reachable(merged) || !self.is_reachable(left) || !self.is_reachable(right) {
+            return;
+        }
+        let Meeting::Joined(rank) = self.meet(left, right) else {
+            return;
+        };
+        let tall = |token: u32| self.tallest.get(token as usize).copied().unwrap_or(0);
+        let (tall_left, tall_right) = (tall(left), tall(right));
+        // Whichever half is built first waits for the other, then for the merge of both.
+        let (left_until, right_until) = if tall_right < tall_left {
+            (rank, rank.max(tall_left))
+        } else {
+            (rank.max(tall_right), rank)
+        };
+        let left_span = self.span(&self.left_edges, left);
+        let right_span = self.span(&self.right_edges, right);
+        let left_edge = self.push_steps(Some(left_span), merged, left_until);
+        let right_edge = self.push_steps(Some(right_span), merged, right_until);
+        let tallest = tall_left.max(tall_right).max(rank);
+        self.set(merged, left_edge, right_edge, tallest);
+    }
+
+    /// Appends the steps of `span`, whose last one now ends, and then the token itself.
+    fn push_steps(&mut self, span: Option<Span>, token: u32, until: u32) -> Span {
+        let start = self.steps.len();
+        if let Some(span) = span {
+            let from = span.start as usize;
+            self.steps
+                .extend_from_within(from..from + span.len as usize);
+            if let Some(last) = self.steps.last_mut() {
+                last.until = until;
+            }
+        }
+        self.steps.push(Step {
+            token,
+            until: NEVER,
+        });
+        Span {
+            start: start as u32,
+            len: (self.steps.len() - start) as u32,
+        }
+    }
+
+    fn set(&mut self, token: u32, left: Span, right: Span, tallest: u32) {
+        let at = token as usize;
+        if let (Some(left_edge), Some(right_edge), Some(tall)) = (
+            self.left_edges.get_mut(at),
+            self.right_edges.get_mut(at),
+            self.tallest.get_mut(at),
+        ) {
+            (*left_edge, *right_edge, *tall) = (left, right, tallest);
+        }
+    }
+
+    fn span(&self, edges: &[Span], token: u32) -> Span {
+        edges.get(token as usize).copied().unwrap_or_default()
+    }
+
+    fn edge(&self, edges: &[Span], token: u32) -> &[Step] {
+        let span = self.span(edges, token);
+        let start = span.start as usize;
+        let steps = self.steps.get(start..start + span.len as usize);
+        steps.unwrap_or_default()
+    }
+
+    /// Whether the encoder ever writes this token.
+    pub(crate) fn is_reachable(&self, token: u32) -> bool {
+        self.span(&self.left_edges, token).len > 0
+    }
+
+    /// Whether the encoder can write `left` and `right` side by side in one piece of text.
+    pub(crate) fn adjacent(&self, left: u32, right: u32) -> bool {
+        self.is_reachable(left)
+            && self.is_reachable(right)
+            && matches!(self.meet(left, right), Meeting::Apart)
+    }
+
+    /// Replays what happens at the seam. On the left a merge of equal rank goes first, because
+    /// it is further left; a pair across the seam goes before one of equal rank on the right.
+    fn meet(&self, left: u32, right: u32) -> Meeting {
+        let mut left = self.edge(&self.right_edges, left);
+        let mut right = self.edge(&self.left_edges, right);
+        while let ([a, left_rest @ ..], [b, right_rest @ ..]) = (left, right) {
+            let built = a.until == NEVER && b.until == NEVER;
+            if let Some(merge) = self.merges.get(a.token, b.token)
+                && a.until > merge.rank
+                && b.until >= merge.rank
+            {
+                return match built {
+                    true => Meeting::Joined(merge.rank),
+                    false => Meeting::Crossed,
+                };
+            }
+            if built {
+                break;
+            }
+            if a.until <= b.until {
+                left = left_rest;
+            } else {
+                right = right_rest;
+            }
+        }
+        Meeting::Apart
+    }
+
+    pub(crate) fn merges(&self) -> &MergeTable {
+        &self.merges
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.merges.heap_bytes()
+            + self.steps.capacity() * size_of::<Step>()
+            + (self.left_edges.capacity() + self.right_edges.capacity()) * size_of::<Span>()
+    }
+}
