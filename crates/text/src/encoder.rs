@@ -106,8 +106,6 @@ pub(crate) struct BpeOptions {
 pub(crate) struct MergeList {
     /// Left, right and merged token, in the order of ranks.
     pub(crate) merges: Vec<[u32; 3]>,
-    /// Whether a whole word that is a token is taken without looking at the merges.
-    pub(crate) ignore_merges: bool,
     /// Whether tokens are marked as beginning or ending a word, as byte-level ones never are.
     pub(crate) affixes: bool,
     /// Whether a character that no token covers is written as bytes.
@@ -122,7 +120,6 @@ pub(crate) fn bpe(
 ) -> Result<(ModelWrapper, MergeList), TextError> {
     let list = MergeList {
         merges: merge_ids(&vocab, &merges),
-        ignore_merges: options.ignore_merges,
         affixes: [
             &options.continuing_subword_prefix,
             &options.end_of_word_suffix,

@@ -35,7 +35,9 @@ pub use trie::{TrieNode, VocabularyTrie};
 /// fallback; the trie alone for any tokenizer whose text is its tokens' bytes one after another.
 ///
 /// Canonical sequences are those of the text as it stands: without special tokens spelt out in
-/// it, and after normalisation (Qwen's NFC, SentencePiece's mark for spaces).
+/// it, and after normalisation (Qwen's NFC, SentencePiece's mark for spaces). A token that no
+/// merges reach counts as one that is never written, also where a tokenizer (Llama-3) would take
+/// it for a whole word.
 #[derive(Debug, Clone)]
 pub struct ByteVocabulary {
     inner: Arc<Inner>,
