@@ -1,7 +1,7 @@
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData};
 #[cfg(feature = "cpu")]
 use lexigraft_kernels::cpu::PackedMatrix;
 #[cfg(feature = "gpu")]
@@ -100,7 +100,7 @@ impl StoredWeight {
             y = ops::swiglu(y);
         }
         if gelu {
-            y = activation::gelu(y);
+            y = ops::gelu(y);
         }
         match later {
             Some(residual) => residual + y,

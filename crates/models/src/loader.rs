@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::{Tensor, TensorData};
-use lexigraft_checkpoint::{ByteSource, Checkpoint, DType, TensorInfo};
+use lexigraft_checkpoint::{ByteSource, Checkpoint, TensorInfo};
 use lexigraft_kernels::KernelError;
 #[cfg(feature = "cpu")]
 use lexigraft_kernels::cpu::PackedMatrix;
@@ -167,7 +167,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
     ) -> Result<Embedding, ModelError> {
         let part = LinearPart::plain(name, rows);
         #[cfg(feature = "cpu")]
-        if self.stays_quantised(&[part])? {
+        if self.packs() {
             return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
         }
         #[cfg(feature = "gpu")]
@@ -187,7 +187,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         in_features: usize,
     ) -> Result<Linear, ModelError> {
         #[cfg(feature = "cpu")]
-        if self.stays_quantised(parts)? {
+        if self.packs() {
             let weight = self.packed(parts, in_features).await?;
             return Ok(Linear::packed(weight, self.bias(parts).await?));
         }
@@ -246,19 +246,10 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         self.fused_linear(&[part], in_features).await
     }
 
-    /// Whether these weights are kept as the file has them. Singles gain nothing from it: Burn's
-    /// own product of them is the faster one.
+    /// Whether weights are packed as the file has them, for the processor's kernels.
     #[cfg(feature = "cpu")]
-    fn stays_quantised(&self, parts: &[LinearPart<'_>]) -> Result<bool, ModelError> {
-        if self.device.kind() != DeviceKind::Cpu {
-            return Ok(false);
-        }
-        for part in parts {
-            if self.checkpoint.tensor(part.weight)?.dtype != DType::F32 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn packs(&self) -> bool {
+        self.device.kind() == DeviceKind::Cpu
     }
 
     /// Whether the wgpu device keeps these weights as the file has them.

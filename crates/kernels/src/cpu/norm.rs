@@ -1,4 +1,4 @@
-//! Root-mean-square normalisation (arXiv 1910.07467), with the residual sum before it.
+//! Root-mean-square normalisation (arXiv 1910.07467) and layer normalisation (arXiv 1607.06450).
 
 use super::math::lanes;
 
@@ -11,6 +11,23 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         let scale = scale(x, eps);
         for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
             *out = x * scale * weight;
+        }
+    }
+}
+
+/// `out = (x - mean) / sqrt(variance + eps) * weight + bias` for each row of `[tokens, hidden]`.
+///
+/// `weight` and `bias` are `[hidden]`; the variance is the biased one.
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
+    let hidden = weight.len().max(1);
+    for (x, out) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
+        let mean = x.iter().sum::<f32>() / hidden as f32;
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = x - mean;
+        }
+        let scale = scale(out, eps);
+        for ((out, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
+            *out = *out * scale * weight + bias;
         }
     }
 }
@@ -30,6 +47,31 @@ fn scale(x: &[f32], eps: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_layer_norm_is_its_definition() {
+        for hidden in [2, 16, 37] {
+            let x: Vec<f32> = (0..2 * hidden)
+                .map(|i| (i as f32 * 0.7).sin() + 3.0)
+                .collect();
+            let weight: Vec<f32> = (0..hidden).map(|i| 1.0 + i as f32).collect();
+            let bias: Vec<f32> = (0..hidden).map(|i| i as f32 * 0.1).collect();
+            let mut out = vec![0.0; x.len()];
+            layer_norm(&x, &weight, &bias, 1e-5, &mut out);
+            for (x, out) in x.chunks(hidden).zip(out.chunks(hidden)) {
+                let count = hidden as f64;
+                let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+                let square = |x: &f32| (f64::from(*x) - mean).powi(2);
+                let variance = x.iter().map(square).sum::<f64>() / count;
+                for i in 0..hidden {
+                    let want = (f64::from(x[i]) - mean) / (variance + 1e-5).sqrt()
+                        * f64::from(weight[i])
+                        + f64::from(bias[i]);
+                    assert!((f64::from(out[i]) - want).abs() <= 2e-5 * (1.0 + want.abs()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_row_has_the_length_of_its_weights() {

@@ -10,6 +10,7 @@
 
 mod attention;
 mod full_attention;
+mod gelu;
 #[cfg(feature = "cpu")]
 mod host;
 mod layer_norm;
@@ -24,6 +25,7 @@ mod swiglu;
 pub use crate::cpu::Heads;
 pub use attention::{CausalMask, append_attention, attention};
 pub use full_attention::full_attention;
+pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 #[cfg(feature = "cpu")]
 pub use linear::{packed_linear, packed_rows};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{CausalMask, Heads, RopeRows, attention, rms_norm, rope, swiglu};
+use super::{CausalMask, Heads, RopeRows, attention, gelu, layer_norm, rms_norm, rope, swiglu};
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
     let values: Vec<f32> = (0..shape.iter().product())
@@ -24,6 +24,17 @@ fn rms_norms_agree() {
         let (x, weight) = (noise(shape, 0.1), noise([shape[1]], 0.2));
         let want = rms_norm::reference(x.clone(), &weight, 1e-5);
         assert_close(super::rms_norm(x, &weight, 1e-5), want);
+    }
+}
+
+#[test]
+fn layer_norms_and_gelus_agree() {
+    for shape in [[1, 2], [3, 7], [5, 384]] {
+        let x = noise(shape, 0.1) * 3.0;
+        let (weight, bias) = (noise([shape[1]], 0.2), noise([shape[1]], 0.3));
+        let want = layer_norm::reference(x.clone(), &weight, &bias, 1e-5);
+        assert_close(super::layer_norm(x.clone(), &weight, &bias, 1e-5), want);
+        assert_close(super::gelu(x.clone()), gelu::reference(x));
     }
 }
 

@@ -1,0 +1,22 @@
+use burn::tensor::{Tensor, activation};
+
+/// `x Φ(x)` (arXiv 1606.08415), element by element.
+pub fn gelu(x: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "cpu")]
+    let x = {
+        let shape = x.dims();
+        match super::host::take(x) {
+            Ok(x) => {
+                let mut out = x.values().to_vec();
+                crate::cpu::gelu(&mut out);
+                return super::host::tensor(out, shape);
+            }
+            Err(x) => x,
+        }
+    };
+    reference(x)
+}
+
+pub(super) fn reference(x: Tensor<2>) -> Tensor<2> {
+    activation::gelu(x)
+}
