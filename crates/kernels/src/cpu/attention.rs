@@ -47,30 +47,119 @@ pub fn attention(
             values.len()
         )));
     }
-    let items = tokens * heads.heads;
-    let work = (items * heads.head_dim).saturating_mul(2 * (start + tokens));
+    let lay = Layout {
+        heads: heads.heads,
+        group: heads.heads / heads.kv_heads,
+        dim: heads.head_dim,
+        query_row: width,
+        kv_head: capacity * heads.head_dim,
+        kv_row: heads.head_dim,
+        visible: Visible::Before(start),
+    };
+    run(lay, tokens, queries, keys, values, out, instructions);
+    Ok(())
+}
+
+/// Each token attends to all: `[tokens, 3 heads * head_dim] -> [tokens, heads * head_dim]`, where a
+/// row holds the queries of all heads, then their keys, then their values.
+///
+/// # Errors
+/// `invalid-argument` when a length does not fit.
+pub fn full_attention(
+    qkv: &[f32],
+    heads: usize,
+    head_dim: usize,
+    out: &mut [f32],
+    instructions: Instructions,
+) -> Result<(), KernelError> {
+    let width = heads * head_dim;
+    let tokens = out.len().checked_div(width).unwrap_or(0);
+    if width == 0 || out.len() != tokens * width || qkv.len() != 3 * out.len() {
+        return Err(KernelError::InvalidArgument(format!(
+            "attention of {} elements to {} does not fit {heads} heads of {head_dim}",
+            qkv.len(),
+            out.len()
+        )));
+    }
+    let lay = Layout {
+        heads,
+        group: 1,
+        dim: head_dim,
+        query_row: 3 * width,
+        kv_head: head_dim,
+        kv_row: 3 * width,
+        visible: Visible::All(tokens),
+    };
+    let from = |first: usize| qkv.get(first..).unwrap_or_default();
+    let (keys, values) = (from(width), from(2 * width));
+    run(lay, tokens, qkv, keys, values, out, instructions);
+    Ok(())
+}
+
+/// Where queries, keys and values lie: distances in elements.
+#[derive(Clone, Copy)]
+struct Layout {
+    heads: usize,
+    /// Query heads that share a head of keys and values.
+    group: usize,
+    dim: usize,
+    /// From a token's queries to the next one's.
+    query_row: usize,
+    /// From a head's keys to the next one's.
+    kv_head: usize,
+    /// From a position's key to the next one's.
+    kv_row: usize,
+    visible: Visible,
+}
+
+/// The positions that a token sees.
+#[derive(Clone, Copy)]
+enum Visible {
+    /// This many before the first token, then all tokens up to itself.
+    Before(usize),
+    /// This many, whichever token it is.
+    All(usize),
+}
+
+impl Visible {
+    fn positions(self, token: usize) -> usize {
+        match self {
+            Self::Before(start) => start + token + 1,
+            Self::All(positions) => positions,
+        }
+    }
+}
+
+fn run(
+    lay: Layout,
+    tokens: usize,
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    out: &mut [f32],
+    instructions: Instructions,
+) {
+    let items = tokens * lay.heads;
+    let longest = lay.visible.positions(tokens.saturating_sub(1));
+    let work = (items * lay.dim).saturating_mul(2 * longest);
     let parts = pool::parts(work).min(items);
     let out = Disjoint::new(out);
     pool::run(parts, &|part| {
         let share = pool::share(items, parts, part);
-        let dim = heads.head_dim;
         // SAFETY: the shares do not overlap.
-        let out = unsafe { out.get(share.start * dim..share.end * dim) };
-        with_scores(start + tokens, |scores| {
+        let out = unsafe { out.get(share.start * lay.dim..share.end * lay.dim) };
+        with_scores(longest, |scores| {
             instructions.run(Attention {
+                lay,
                 queries,
                 keys,
                 values,
-                heads,
-                start,
-                capacity,
                 first: share.start,
                 out: out.unwrap_or_default(),
                 scores,
             });
         });
     });
-    Ok(())
 }
 
 /// Runs `job` with this thread's memory for the scores of one head.
@@ -88,12 +177,10 @@ fn with_scores(len: usize, job: impl FnOnce(&mut [f32])) {
 
 /// The heads of all tokens from `first` on, token after token: as many as `out` has room for.
 struct Attention<'a> {
+    lay: Layout,
     queries: &'a [f32],
     keys: &'a [f32],
     values: &'a [f32],
-    heads: Heads,
-    start: usize,
-    capacity: usize,
     first: usize,
     out: &'a mut [f32],
     scores: &'a mut [f32],
@@ -105,31 +192,37 @@ impl Job for Attention<'_> {
     /// Plain loops: the instruction set that they are compiled for is all that differs.
     #[inline(always)]
     fn run<I: Isa>(self, _isa: I) {
-        let dim = self.heads.head_dim;
-        let group = self.heads.heads / self.heads.kv_heads;
-        let scale = (dim as f32).sqrt().recip();
-        let queries = self.queries.chunks_exact(dim).skip(self.first);
-        let items = queries.zip(self.out.chunks_exact_mut(dim));
-        for (item, (query, out)) in (self.first..).zip(items) {
-            let (token, head) = (item / self.heads.heads, item % self.heads.heads);
-            let length = self.start + token + 1;
-            let from = head / group * self.capacity * dim;
-            let (Some(scores), Some(keys), Some(values)) = (
+        let lay = self.lay;
+        let scale = (lay.dim as f32).sqrt().recip();
+        for (item, out) in (self.first..).zip(self.out.chunks_exact_mut(lay.dim)) {
+            let (token, head) = (item / lay.heads, item % lay.heads);
+            let length = lay.visible.positions(token);
+            let query = token * lay.query_row + head * lay.dim;
+            let from = head / lay.group * lay.kv_head;
+            let (Some(query), Some(keys), Some(values), Some(scores)) = (
+                self.queries.get(query..query + lay.dim),
+                self.keys.get(from..),
+                self.values.get(from..),
                 self.scores.get_mut(..length),
-                self.keys.get(from..from + length * dim),
-                self.values.get(from..from + length * dim),
             ) else {
                 return;
             };
             let mut largest = f32::NEG_INFINITY;
-            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dim)) {
+            for (score, key) in scores.iter_mut().zip(rows(keys, lay)) {
                 *score = dot(query, key) * scale;
                 largest = largest.max(*score);
             }
             let sum = softmax_numerators(scores, largest);
-            mix(scores, values, dim, sum.recip(), out);
+            mix(scores, values, lay, sum.recip(), out);
         }
     }
+}
+
+/// The rows of a head, one a position.
+#[inline(always)]
+fn rows(head: &[f32], lay: Layout) -> impl Iterator<Item = &[f32]> {
+    head.chunks(lay.kv_row)
+        .map_while(move |row| row.get(..lay.dim))
 }
 
 /// `exp(score - largest)` in place; returns their sum.
@@ -152,12 +245,12 @@ fn softmax_numerators(scores: &mut [f32], largest: f32) -> f32 {
 
 /// `out = scale Σ weight value`, sixteen elements of a head at a time in registers.
 #[inline(always)]
-fn mix(weights: &[f32], values: &[f32], dim: usize, scale: f32, out: &mut [f32]) {
+fn mix(weights: &[f32], values: &[f32], lay: Layout, scale: f32, out: &mut [f32]) {
     let (lanes, rest) = out.as_chunks_mut::<16>();
     let done = lanes.len() * 16;
     for (i, out) in lanes.iter_mut().enumerate() {
         let mut sums = [0.0f32; 16];
-        for (weight, value) in weights.iter().zip(values.chunks_exact(dim)) {
+        for (weight, value) in weights.iter().zip(rows(values, lay)) {
             if let Some(value) = value.get(i * 16..).and_then(|v| v.first_chunk::<16>()) {
                 for (sum, value) in sums.iter_mut().zip(value) {
                     *sum += weight * value;
@@ -169,7 +262,7 @@ fn mix(weights: &[f32], values: &[f32], dim: usize, scale: f32, out: &mut [f32])
         }
     }
     for (i, out) in rest.iter_mut().enumerate() {
-        let column = values.iter().skip(done + i).step_by(dim);
+        let column = rows(values, lay).filter_map(|value| value.get(done + i));
         *out = weights.iter().zip(column).map(|(w, v)| w * v).sum::<f32>() * scale;
     }
 }

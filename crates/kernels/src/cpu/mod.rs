@@ -48,7 +48,7 @@ mod store;
 mod swiglu;
 
 pub use activations::Scratch;
-pub use attention::attention;
+pub use attention::{attention, full_attention};
 pub use builder::{Builder, Part, RowOrder};
 pub use gelu::gelu;
 pub use isa::Instructions;

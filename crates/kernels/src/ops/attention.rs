@@ -79,7 +79,6 @@ pub fn attention(
 }
 
 #[cfg(feature = "cpu")]
-#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
 fn on_host(
     queries: &super::host::HostTensor,
     keys: &super::host::HostTensor,
@@ -98,9 +97,7 @@ fn on_host(
         &mut out,
         Instructions::best(),
     );
-    if let Err(error) = done {
-        panic!("{error}");
-    }
+    super::host::check(done);
     super::host::tensor(out, [mask.tokens, heads.query_columns()])
 }
 

@@ -1,5 +1,8 @@
 use burn::tensor::{Tensor, activation};
 
+#[cfg(feature = "cpu")]
+use crate::cpu::Instructions;
+
 /// Attention of every token to every other: `[tokens, 3 heads * head_dim] -> [tokens, heads *
 /// head_dim]`.
 ///
@@ -11,6 +14,26 @@ pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
     {
         return out;
     }
+    #[cfg(feature = "cpu")]
+    let qkv = {
+        let [tokens, columns] = qkv.dims();
+        match super::host::take(qkv) {
+            Ok(qkv) => {
+                let width = columns / 3;
+                let mut out = vec![0.0; tokens * width];
+                let (head_dim, best) = (width / heads, Instructions::best());
+                let done =
+                    crate::cpu::full_attention(qkv.values(), heads, head_dim, &mut out, best);
+                super::host::check(done);
+                return super::host::tensor(out, [tokens, width]);
+            }
+            Err(qkv) => qkv,
+        }
+    };
+    reference(qkv, heads)
+}
+
+pub(super) fn reference(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
     let [tokens, columns] = qkv.dims();
     let head_dim = columns / (3 * heads);
     let qkv = qkv.reshape([tokens, 3 * heads, head_dim]).swap_dims(0, 1);

@@ -6,6 +6,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{BackendTensor, DispatchTensor, DispatchTensorKind, Flex};
 use burn::tensor::{DType, Tensor, TensorData};
 
+use crate::KernelError;
 use crate::cpu::Scratch;
 
 /// A tensor of `f32` in the processor's memory, row-major, perhaps a view into a larger one.
@@ -57,4 +58,12 @@ pub(super) fn with_scratch<T>(job: impl FnOnce(&mut Scratch) -> T) -> T {
         static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
     }
     SCRATCH.with_borrow_mut(job)
+}
+
+/// What a kernel made of operands that fit.
+#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
+pub(super) fn check(done: Result<(), KernelError>) {
+    if let Err(error) = done {
+        panic!("{error}");
+    }
 }

@@ -15,7 +15,7 @@ pub fn packed_linear(
     let mut out = vec![0.0; tokens * weight.rows()];
     let x = on_host(x);
     let done = host::with_scratch(|scratch| weight.matmul(x.values(), tokens, &mut out, scratch));
-    check(done);
+    host::check(done);
     if let Some(residual) = residual {
         let residual = on_host(residual);
         for (out, residual) in out.iter_mut().zip(residual.values()) {
@@ -28,7 +28,7 @@ pub fn packed_linear(
 /// Rows of the matrix, exactly: `[ids] -> [ids, cols]`.
 pub fn packed_rows(ids: &[u32], weight: &PackedMatrix) -> Tensor<2> {
     let mut out = vec![0.0; ids.len() * weight.cols()];
-    check(weight.rows_into(ids, &mut out));
+    host::check(weight.rows_into(ids, &mut out));
     host::tensor(out, [ids.len(), weight.cols()])
 }
 
@@ -40,12 +40,5 @@ fn on_host(tensor: Tensor<2>) -> host::HostTensor {
             "a packed matrix is in the processor's memory, and {:?} is not",
             tensor.device()
         ),
-    }
-}
-
-#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
-fn check(done: Result<(), crate::KernelError>) {
-    if let Err(error) = done {
-        panic!("{error}");
     }
 }

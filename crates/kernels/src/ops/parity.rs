@@ -2,7 +2,10 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{CausalMask, Heads, RopeRows, attention, gelu, layer_norm, rms_norm, rope, swiglu};
+use super::{
+    CausalMask, Heads, RopeRows, attention, full_attention, gelu, layer_norm, rms_norm, rope,
+    swiglu,
+};
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
     let values: Vec<f32> = (0..shape.iter().product())
@@ -54,6 +57,15 @@ fn swiglus_agree() {
     for shape in [[1, 2], [3, 10], [4, 3072]] {
         let x = noise(shape, 0.5) * 20.0;
         assert_close(super::swiglu(x.clone()), swiglu::reference(x));
+    }
+}
+
+#[test]
+fn full_attentions_agree() {
+    for (heads, head_dim, tokens) in [(1, 2, 1), (3, 6, 5), (12, 32, 31)] {
+        let qkv = noise([tokens, 3 * heads * head_dim], 0.4);
+        let want = full_attention::reference(qkv.clone(), heads);
+        assert_close(super::full_attention(qkv, heads), want);
     }
 }
 
