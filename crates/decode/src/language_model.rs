@@ -212,9 +212,7 @@ impl LanguageModel {
 
     /// Logits `[vocab]` of the last row of `hidden`, on the host.
     pub(crate) async fn last_logits(&self, hidden: Tensor<2>) -> Result<Vec<f32>, DecodeError> {
-        let last = hidden.dims()[0] - 1;
-        let logits = self.decoder().logits(hidden.narrow(0, last, 1));
-        Ok(read_f32(logits).await?)
+        Ok(read_f32(self.decoder().last_logits(hidden)).await?)
     }
 
     /// The id with the largest logit after the last row of `hidden`, where the device chooses.
@@ -223,9 +221,7 @@ impl LanguageModel {
         &self,
         hidden: Tensor<2>,
     ) -> Result<Option<u32>, DecodeError> {
-        let last = hidden.dims()[0] - 1;
-        let ids = self.decoder().likeliest(hidden.narrow(0, last, 1)).await?;
-        Ok(ids.and_then(|ids| ids.first().copied().flatten()))
+        Ok(self.decoder().last_likeliest(hidden).await?)
     }
 
     /// Takes the idle cache, if there is one.

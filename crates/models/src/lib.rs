@@ -15,6 +15,7 @@ mod linear;
 mod loader;
 mod norm;
 mod rope;
+#[cfg(feature = "reference")]
 pub mod vision;
 
 pub use device::{ComputeDevice, DeviceKind};
@@ -25,4 +26,4 @@ pub use lexigraft_kernels::cpu::pool as threads;
 pub use linear::{Embedding, Linear};
 pub use loader::{LoadProgress, WeightLoader};
 pub use norm::{LayerNorm, RmsNorm};
-pub use rope::{Rope, RopeScaling};
+pub use rope::RopeScaling;

@@ -1,27 +1,28 @@
 //! From logits to what is read back: one id, or the logarithms of byte probabilities.
 
 use burn::backend::wgpu::CubeTensor;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::launch::{Bound, launch, le_bytes, parameters};
 use super::shader::{Name, Shader};
-use super::tensor::{empty, into_tensor, need, upload};
+use super::tensor::{empty, into_tensor, need, read_words, upload};
 use crate::KernelError;
 
-/// The first of the largest elements of each row: `[rows, width] -> [rows]`. NaN is never it;
-/// -1 where no element is a finite number.
+/// The first of the largest elements of each row: `[rows, width] -> [rows]`, read back. NaN is
+/// never it; `None` where no element is a finite number.
 ///
 /// # Errors
-/// `invalid-argument` for no elements or a tensor that is not `f32` on the wgpu device.
-pub fn argmax(x: Tensor<2>) -> Result<Tensor<1, Int>, KernelError> {
+/// `invalid-argument` for no elements or a tensor that is not `f32` on the wgpu device,
+/// `device-lost` when the result cannot be read.
+pub async fn argmax(x: Tensor<2>) -> Result<Vec<Option<u32>>, KernelError> {
     let [rows, width] = x.dims();
     if rows == 0 || width == 0 {
         return Err(KernelError::InvalidArgument(format!(
             "there is no largest of {rows} x {width} elements"
         )));
     }
-    let out = Tensor::<1, Int>::empty([rows], &x.device());
-    let place = int_buffer(&out)?;
+    // Four bytes an id, as a single has.
+    let out = empty([rows], &x.device())?;
     let from = need(&x, "the logits")?;
     let parameters = parameters(&[width as u32], &from);
     launch(
@@ -29,18 +30,48 @@ pub fn argmax(x: Tensor<2>) -> Result<Tensor<1, Int>, KernelError> {
         &[
             Bound::Read(&parameters),
             Bound::Read(&from),
-            Bound::Write(&place),
+            Bound::Write(&out),
         ],
         [rows, 1, 1],
     );
-    Ok(out)
+    drop(x);
+    let words = read_words(out).await?;
+    let ids = words.into_iter().map(u32::from_le_bytes);
+    Ok(ids
+        .map(|id| ((id as usize) < width).then_some(id))
+        .collect())
 }
 
-fn int_buffer(tensor: &Tensor<1, Int>) -> Result<CubeTensor, KernelError> {
-    let primitive = tensor
-        .clone()
-        .try_into_primitive::<burn::backend::wgpu::Wgpu>();
-    primitive.map_err(|error| KernelError::InvalidArgument(format!("not on wgpu: {error:?}")))
+/// Natural log-probability of one id a row, gathered from the log-softmax of the logits:
+/// `[rows, width] -> [rows]`.
+///
+/// # Errors
+/// `invalid-argument` when there is not one id below `width` a row, or the tensor is not `f32` on
+/// the wgpu device.
+pub fn target_log_probs(logits: Tensor<2>, targets: &[u32]) -> Result<Tensor<1>, KernelError> {
+    let [rows, width] = logits.dims();
+    if rows == 0 || targets.len() != rows || targets.iter().any(|&id| id as usize >= width) {
+        return Err(KernelError::InvalidArgument(format!(
+            "{} targets for logits {:?}: give one below the width a row",
+            targets.len(),
+            logits.dims()
+        )));
+    }
+    let out = empty([rows], &logits.device())?;
+    let from = need(&logits, "the logits")?;
+    let targets = upload(le_bytes(targets), &from);
+    let parameters = parameters(&[width as u32], &from);
+    launch(
+        Shader::plain(Name::TargetLogProbs, 256),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(&from),
+            Bound::Read(&targets),
+            Bound::Write(&out),
+        ],
+        [rows, 1, 1],
+    );
+    Ok(into_tensor(out))
 }
 
 /// Which ids belong to which segment, on the device: for bytes, the tokens whose text begins with
