@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint, TensorInfo};
 #[cfg(feature = "cpu")]
-use lexigraft_kernels::cpu::PackedMatrix;
+use lexigraft_kernels::cpu::{Builder, PackedMatrix};
 use lexigraft_kernels::cpu::{Part, RowOrder};
 #[cfg(feature = "gpu")]
 use lexigraft_kernels::gpu::{self, GpuMatrix};
@@ -195,7 +195,8 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         let part = LinearPart::plain(name, rows);
         #[cfg(feature = "cpu")]
         if self.packs() {
-            return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
+            let weight = self.packed(&[part], hidden, PackedMatrix::builder).await?;
+            return Ok(Embedding::packed(weight));
         }
         #[cfg(feature = "gpu")]
         if self.fits_gpu(&[part], hidden)? {
@@ -218,7 +219,9 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
     ) -> Result<Linear, ModelError> {
         #[cfg(feature = "cpu")]
         if self.packs() {
-            let weight = self.packed(parts, in_features).await?;
+            // Plain floats as fixed-point numbers: see `PackedMatrix::product_builder`.
+            let builder = PackedMatrix::product_builder;
+            let weight = self.packed(parts, in_features, builder).await?;
             return Ok(Linear::packed(weight, self.bias(parts).await?));
         }
         #[cfg(feature = "gpu")]
@@ -318,15 +321,16 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         Ok(true)
     }
 
-    /// The rows of `parts` one below the other, packed as they are stored.
+    /// The rows of `parts` one below the other, packed by what `builder` makes.
     #[cfg(feature = "cpu")]
     async fn packed(
         &mut self,
         parts: &[LinearPart<'_>],
         in_features: usize,
+        builder: fn(usize, &[Part]) -> Result<Builder, KernelError>,
     ) -> Result<PackedMatrix, ModelError> {
         let (infos, kept) = self.stored(parts, in_features)?;
-        let mut builder = PackedMatrix::builder(in_features, &kept)?;
+        let mut builder = builder(in_features, &kept)?;
         for info in infos {
             self.pour(info, |chunk| builder.push(chunk)).await?;
         }

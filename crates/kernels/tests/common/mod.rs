@@ -133,3 +133,22 @@ pub fn reference(dtype: DType, w: &[f32], x: &[f32]) -> (f64, f64) {
         bound + terms as f64 * f64::from(f32::EPSILON) * magnitude + 1e-36,
     )
 }
+
+/// As [`reference`], where weights and activations are rounded to `largest of the block / 8191`.
+pub fn fixed_reference(w: &[f32], x: &[f32]) -> (f64, f64) {
+    let exact = |(w, x): (&f32, &f32)| f64::from(*w) * f64::from(*x);
+    let sum: f64 = w.iter().zip(x).map(exact).sum();
+    let (mut bound, mut magnitude) = (0.0, 0.0);
+    for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+        let largest = |x: &[f32]| f64::from(x.iter().fold(0f32, |most, x| most.max(x.abs())));
+        let (w, x) = (largest(w), largest(x));
+        // Half a step each, a little more for the reciprocal's rounding.
+        bound += 32.0 * 2.0 * w * x / 16_380.0;
+        magnitude += 32.0 * w * x;
+    }
+    let terms = (w.len() / 32 + 8) as f64;
+    (
+        sum,
+        bound + terms * f64::from(f32::EPSILON) * magnitude + 1e-36,
+    )
+}

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod five_bits;
+mod fixed;
 mod floats;
 mod nibbles;
 mod q6_k;
@@ -10,6 +11,7 @@ mod superblock;
 
 pub(crate) use bytes::Q8_0;
 pub(crate) use five_bits::{Q5_0, Q5_1};
+pub(crate) use fixed::Fixed;
 pub(crate) use floats::{Bf16, F16, F32};
 pub(crate) use nibbles::{Q4_0, Q4_1};
 pub(crate) use q6_k::Q6K;
@@ -24,8 +26,18 @@ use lexigraft_checkpoint::DType;
 pub(crate) enum Input {
     /// As `f32`.
     Floats,
-    /// As quantised blocks of 32, `group` of them for each tile.
-    Blocks { group: usize },
+    /// As blocks of 32 quantised to `-largest..=largest`, `group` of them for each tile.
+    Blocks { group: usize, largest: u16 },
+}
+
+impl Input {
+    /// Blocks as most formats take them: weights of eight bits leave room for sixteen.
+    const fn blocks(group: usize) -> Self {
+        Self::Blocks {
+            group,
+            largest: i16::MAX as u16,
+        }
+    }
 }
 
 /// A storage type and its tiles.
@@ -38,6 +50,8 @@ pub(crate) trait Format: Send + Sync + 'static {
     const INPUT: Input;
     /// Checkpoint blocks of a row in a tile.
     const BLOCKS: usize = 1;
+    /// Whether a product of several tokens leaves registers for all rows of a tile.
+    const WIDE: bool = false;
     const EMPTY: Self::Tile;
 
     /// Puts a block into row `lane` of a tile, as its block `index`. False
