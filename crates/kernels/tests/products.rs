@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Random, TYPES, dequantised, fixed_reference, half_places, random_blocks, reference};
+use common::{
+    Random, TYPES, dequantised, fixed_error, fixed_reference, half_places, random_blocks, reference,
+};
 use lexigraft_checkpoint::DType;
 use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Part, RowOrder, Scratch, pool};
 
@@ -127,9 +129,10 @@ fn fixed_point_products_agree_with_double_precision() {
             let mut row = vec![0.0; cols];
             matrix.rows_into(&[rows as u32 - 1], &mut row).unwrap();
             for (found, w) in row.chunks(32).zip(w[(rows - 1) * cols..].chunks(32)) {
-                let largest = w.iter().fold(0f32, |most, w| most.max(w.abs()));
+                let bound = 1.001 * fixed_error(w) + 1e-37;
                 for (found, w) in found.iter().zip(w) {
-                    assert!((found - w).abs() <= largest / 16_380.0, "{found}, not {w}");
+                    let error = f64::from(found - w).abs();
+                    assert!(error <= bound, "{found}, not {w}");
                 }
             }
         }

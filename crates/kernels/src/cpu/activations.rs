@@ -18,7 +18,7 @@ pub(crate) type Words = [u32; 16];
 pub(crate) struct ActivationBlock {
     /// The quants.
     pub words: Words,
-    /// `max |x|` over the largest quant.
+    /// `max |x| / 32767`.
     pub scale: f32,
     /// `scale * Σ quant`: what a minimum is multiplied with.
     pub sum: f32,
@@ -40,10 +40,29 @@ impl ActivationBlock {
         self.halves[0] + self.halves[1]
     }
 
-    /// See [`quants`].
+    /// Quantises a block to `round(x * 32767 / max |x|)`, ties to even.
+    ///
+    /// A block whose magnitudes all lie below 1e-34 becomes zero, since the
+    /// reciprocal would overflow. One that holds an infinity or NaN gets the
+    /// scale NaN, so that it shows in the result.
     #[inline(always)]
-    fn quantise(x: &[f32; BLOCK], largest: u16) -> Self {
-        let (quants, scale) = quants(x, largest);
+    fn quantise(x: &[f32; BLOCK]) -> Self {
+        const TINY: f32 = 1e-34;
+        const LARGEST: f32 = 32767.0;
+        let mut largest = 0u32;
+        for x in x {
+            // The order of magnitudes is that of their bits; NaN is above all.
+            largest = largest.max(x.to_bits() & 0x7fff_ffff);
+        }
+        let largest = f32::from_bits(largest);
+        let (scale, inverse) = if !largest.is_finite() {
+            (f32::NAN, 0.0)
+        } else if largest < TINY {
+            (0.0, 0.0)
+        } else {
+            (largest / LARGEST, LARGEST / largest)
+        };
+        let quants = rounded(x, inverse);
         let mut halves = [0i32; 2];
         for (half, quants) in halves.iter_mut().zip(quants.as_chunks::<16>().0) {
             *half = quants.iter().map(|&q| i32::from(q)).sum();
@@ -57,36 +76,17 @@ impl ActivationBlock {
     }
 }
 
-/// Quantises a block to `round(x * largest / max |x|)`, ties to even, and gives the scale.
-///
-/// A block whose magnitudes all lie below 1e-34 becomes zero, since the
-/// reciprocal would overflow. One that holds an infinity or NaN gets the
-/// scale NaN, so that it shows in the result.
+/// `round(x * factor)`, ties to even, which must fit 16 bits.
 #[inline(always)]
-pub(crate) fn quants(x: &[f32; BLOCK], largest: u16) -> ([i16; BLOCK], f32) {
-    const TINY: f32 = 1e-34;
+pub(crate) fn rounded(x: &[f32; BLOCK], factor: f32) -> [i16; BLOCK] {
     /// Added to a small float, it leaves the rounded integer in the low bits.
     const MAGIC: f32 = 12_582_912.0;
-    let limit = f32::from(largest);
-    let mut largest = 0u32;
-    for x in x {
-        // The order of magnitudes is that of their bits; NaN is above all.
-        largest = largest.max(x.to_bits() & 0x7fff_ffff);
-    }
-    let largest = f32::from_bits(largest);
-    let (scale, inverse) = if !largest.is_finite() {
-        (f32::NAN, 0.0)
-    } else if largest < TINY {
-        (0.0, 0.0)
-    } else {
-        (largest / limit, limit / largest)
-    };
     let mut quants = [0i16; BLOCK];
     for (quant, x) in quants.iter_mut().zip(x) {
-        let rounded = (x * inverse + MAGIC).to_bits() as i32;
+        let rounded = (x * factor + MAGIC).to_bits() as i32;
         *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i16;
     }
-    (quants, scale)
+    quants
 }
 
 /// Quants in the order of [`Words`].
@@ -171,18 +171,12 @@ impl std::fmt::Debug for ActivationBlock {
 /// each `group` blocks of a row, for each token of the tile, these blocks.
 /// The tokens that do not fill a tile follow as tiles of one.
 #[inline(always)]
-pub(crate) fn quantise(
-    x: &[f32],
-    cols: usize,
-    group: usize,
-    largest: u16,
-    out: &mut [ActivationBlock],
-) {
+pub(crate) fn quantise(x: &[f32], cols: usize, group: usize, out: &mut [ActivationBlock]) {
     tiled(x, cols, group * BLOCK, |unit, tokens, token, values| {
         let first = (unit * tokens + token) * group;
         let out = out.get_mut(first..).unwrap_or_default();
         for (out, values) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-            *out = ActivationBlock::quantise(values, largest);
+            *out = ActivationBlock::quantise(values);
         }
     });
 }

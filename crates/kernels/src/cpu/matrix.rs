@@ -36,7 +36,7 @@ impl PackedMatrix {
     }
 
     /// As [`builder`](Self::builder), of a matrix that is only multiplied with: plain floats become
-    /// fixed-point numbers of 14 bits with a scale for each 32 of a row, where rows are whole
+    /// fixed-point numbers of 14 to 16 bits with a scale for each 32 of a row, where rows are whole
     /// blocks of that. Products are nearly twice as fast then, and singles take half the memory.
     ///
     /// # Errors

@@ -249,14 +249,13 @@ pub(crate) fn prepare(
             scratch.grow(false, tokens, cols)?;
             interleave(x, cols, &mut scratch.floats);
         }
-        Input::Blocks { group, largest } => {
+        Input::Blocks { group } => {
             scratch.grow(true, tokens, cols)?;
             let out = scratch.blocks.as_mut_slice();
             scratch.instructions.run(Prepare {
                 x,
                 cols,
                 group,
-                largest,
                 out,
             });
         }
@@ -268,7 +267,6 @@ struct Prepare<'a> {
     x: &'a [f32],
     cols: usize,
     group: usize,
-    largest: u16,
     out: &'a mut [ActivationBlock],
 }
 
@@ -278,7 +276,7 @@ impl Job for Prepare<'_> {
     /// Plain loops: the instruction set that they are compiled for is all that differs.
     #[inline(always)]
     fn run<I: Isa>(self, _isa: I) {
-        quantise(self.x, self.cols, self.group, self.largest, self.out);
+        quantise(self.x, self.cols, self.group, self.out);
     }
 }
 

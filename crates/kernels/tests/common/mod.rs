@@ -134,21 +134,22 @@ pub fn reference(dtype: DType, w: &[f32], x: &[f32]) -> (f64, f64) {
     )
 }
 
-/// As [`reference`], where weights and activations are rounded to `largest of the block / 8191`.
+/// What a weight of a block of 32 in fixed-point numbers may be off by: half a step, where the
+/// magnitudes of 16 of them add up to at most 65535 and none is above 32767.
+pub fn fixed_error(block: &[f32]) -> f64 {
+    let sum = |run: &[f32]| run.iter().map(|w| f64::from(w.abs())).sum::<f64>();
+    let largest = block.iter().fold(0f32, |most, w| most.max(w.abs()));
+    let sums = block.chunks(16).map(sum);
+    (sums.fold(0.0, f64::max) / 65_500.0).max(f64::from(largest) / 32_760.0) / 2.0
+}
+
+/// As [`reference`], for weights that are rounded to fixed-point numbers.
 pub fn fixed_reference(w: &[f32], x: &[f32]) -> (f64, f64) {
-    let exact = |(w, x): (&f32, &f32)| f64::from(*w) * f64::from(*x);
-    let sum: f64 = w.iter().zip(x).map(exact).sum();
-    let (mut bound, mut magnitude) = (0.0, 0.0);
+    let (sum, mut bound) = reference(DType::Q8_0, w, x);
     for (w, x) in w.chunks(32).zip(x.chunks(32)) {
-        let largest = |x: &[f32]| f64::from(x.iter().fold(0f32, |most, x| most.max(x.abs())));
-        let (w, x) = (largest(w), largest(x));
-        // Half a step each, a little more for the reciprocal's rounding.
-        bound += 32.0 * 2.0 * w * x / 16_380.0;
-        magnitude += 32.0 * w * x;
+        let inputs: f64 = x.iter().map(|x| f64::from(x.abs())).sum();
+        // The activations' own rounding on top.
+        bound += 1.001 * fixed_error(w) * inputs;
     }
-    let terms = (w.len() / 32 + 8) as f64;
-    (
-        sum,
-        bound + terms * f64::from(f32::EPSILON) * magnitude + 1e-36,
-    )
+    (sum, bound)
 }

@@ -22,7 +22,7 @@ impl Format for Q8_0 {
     type Tile = Q8_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q8_0;
-    const INPUT: Input = Input::blocks(1);
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q8_0Tile = Q8_0Tile {
         scales: NO_HALVES,
         quants: [NO_BYTES; 8],

@@ -99,7 +99,7 @@ impl Format for Q5_0 {
     type Tile = Q5_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q5_0;
-    const INPUT: Input = Input::blocks(1);
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q5_0Tile = Q5_0Tile {
         scales: NO_HALVES,
         fifths: NO_BYTES,

@@ -26,18 +26,8 @@ use lexigraft_checkpoint::DType;
 pub(crate) enum Input {
     /// As `f32`.
     Floats,
-    /// As blocks of 32 quantised to `-largest..=largest`, `group` of them for each tile.
-    Blocks { group: usize, largest: u16 },
-}
-
-impl Input {
-    /// Blocks as most formats take them: weights of eight bits leave room for sixteen.
-    const fn blocks(group: usize) -> Self {
-        Self::Blocks {
-            group,
-            largest: i16::MAX as u16,
-        }
-    }
+    /// As quantised blocks of 32, `group` of them for each tile.
+    Blocks { group: usize },
 }
 
 /// A storage type and its tiles.

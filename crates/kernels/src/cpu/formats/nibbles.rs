@@ -54,7 +54,7 @@ impl Format for Q4_0 {
     type Tile = Q4_0Tile;
     type X = ActivationBlock;
     const DTYPE: DType = DType::Q4_0;
-    const INPUT: Input = Input::blocks(1);
+    const INPUT: Input = Input::Blocks { group: 1 };
     const EMPTY: Q4_0Tile = Q4_0Tile {
         scales: NO_HALVES,
         quants: [NO_BYTES; 4],

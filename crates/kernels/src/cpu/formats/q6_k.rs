@@ -118,7 +118,7 @@ impl Format for Q6K {
     type Tile = Q6KTile;
     type X = [ActivationBlock; RUNS];
     const DTYPE: DType = DType::Q6K;
-    const INPUT: Input = Input::blocks(RUNS);
+    const INPUT: Input = Input::Blocks { group: RUNS };
     const EMPTY: Q6KTile = Q6KTile {
         d: NO_HALVES,
         scales: [[[0; TILE_ROWS]; 2]; RUNS],

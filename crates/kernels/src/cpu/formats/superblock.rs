@@ -135,7 +135,7 @@ impl Format for Q4K {
     type Tile = Q4KTile;
     type X = [ActivationBlock; GROUPS];
     const DTYPE: DType = DType::Q4K;
-    const INPUT: Input = Input::blocks(GROUPS);
+    const INPUT: Input = Input::Blocks { group: GROUPS };
     const EMPTY: Q4KTile = Q4KTile {
         scales: NO_SCALES,
         quants: [[NO_BYTES; 4]; GROUPS],
@@ -187,7 +187,7 @@ impl Format for Q5K {
     type Tile = Q5KTile;
     type X = [ActivationBlock; GROUPS];
     const DTYPE: DType = DType::Q5K;
-    const INPUT: Input = Input::blocks(GROUPS);
+    const INPUT: Input = Input::Blocks { group: GROUPS };
     const EMPTY: Q5KTile = Q5KTile {
         scales: NO_SCALES,
         fifths: [NO_BYTES; GROUPS],
