@@ -42,6 +42,23 @@ window.contestant = {
 
   unload: () => model.dispose(),
 
+  /** Puts the file into the package's cache. */
+  async keep(options) {
+    await this.load(options);
+    model.dispose();
+    await lexigraft.dispose();
+  },
+
+  /** Milliseconds from nothing to the first token of an answer. */
+  async firstToken(options, content) {
+    const start = performance.now();
+    const { fromCache } = await this.load(options);
+    if (!fromCache) throw new Error("the file did not come from the cache");
+    const generation = model.chat([{ role: "user", content }], { temperature: 0, maxTokens: 1 });
+    for await (const _ of generation) break;
+    return performance.now() - start;
+  },
+
   async chat(content, maxTokens) {
     // The engine keeps the last text's keys and values for the next turn; another text in between
     // makes it read the whole prompt again, as the peer is told to with cache_prompt.

@@ -5,7 +5,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startChromium } from "../support/chromium.mjs";
-import { measureLoading, measureSpeed } from "./measure-decoder.mjs";
+import { measureFirstToken, measureLoading, measureSpeed } from "./measure-decoder.mjs";
 import { measureEncoder } from "./measure-encoder.mjs";
 import { report } from "./report.mjs";
 import { moduleSizes } from "./sizes.mjs";
@@ -41,6 +41,7 @@ if (only !== "encoder") {
     prompt,
     tokens,
     loading: await measureLoading("cpu"),
+    firstToken: await measureFirstToken({ rounds: Math.min(rounds, 3), prompt }),
     contestants: await measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }),
   };
 }
