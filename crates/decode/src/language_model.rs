@@ -224,6 +224,16 @@ impl LanguageModel {
         Ok(self.decoder().last_likeliest(hidden).await?)
     }
 
+    /// The `k` largest logits after the last row of `hidden` with their ids, where the device
+    /// chooses them.
+    pub(crate) async fn last_top_k(
+        &self,
+        hidden: Tensor<2>,
+        k: usize,
+    ) -> Result<Option<Vec<(u32, f32)>>, DecodeError> {
+        Ok(self.decoder().last_top_k(hidden, k).await?)
+    }
+
     /// Takes the idle cache, if there is one.
     pub(crate) fn take_cache(&self) -> Option<CachedTokens> {
         self.inner.idle_cache.lock().ok()?.take()

@@ -483,6 +483,31 @@ fn the_largest_is_found_wherever_it_is() {
 }
 
 #[test]
+fn the_largest_k_are_found_in_order() {
+    let mut random = Random(22);
+    for width in [1, 39, 40, 1023, 1024, 1025, 5000, 131_073] {
+        let mut x = random.activations(width);
+        // Ties, both zeros, infinities and NaN.
+        for special in [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.5] {
+            for _ in 0..3 {
+                x[random.below(width)] = special;
+            }
+        }
+        for k in [1, 2, 40, 128] {
+            let found = gpu::top_k(tensor(&x, [1, width]), k);
+            let found = pollster::block_on(found).unwrap();
+            let bits = |pairs: Vec<(u32, f32)>| -> Vec<(u32, u32)> {
+                pairs.iter().map(|(id, x)| (*id, x.to_bits())).collect()
+            };
+            assert_eq!(bits(found), bits(twin::top_k(&x, k)), "{k} of {width}");
+        }
+    }
+    for k in [0, 129] {
+        assert!(pollster::block_on(gpu::top_k(tensor(&[0.0], [1, 1]), k)).is_err());
+    }
+}
+
+#[test]
 fn log_probabilities_of_targets_agree() {
     let mut random = Random(20);
     for (rows, width) in [(1, 1), (3, 255), (2, 257), (5, 49_152)] {

@@ -43,7 +43,7 @@ pub use matrix::{GpuBuilder, GpuMatrix};
 pub use project::{Around, Sharing, project, project_as};
 pub use rearrange::{add_rows, grow_cache, last_row, mean_rows};
 pub use rows::rows;
-pub use sample::{Segments, argmax, segment_log_probs, target_log_probs};
+pub use sample::{MAX_TOP_K, Segments, argmax, segment_log_probs, target_log_probs, top_k};
 pub use self_test::{Checked, self_test};
 pub(crate) use tensor::{empty_tensor, from_host, is_alone, is_here, to_host};
 

@@ -42,6 +42,61 @@ pub async fn argmax(x: Tensor<2>) -> Result<Vec<Option<u32>>, KernelError> {
         .collect())
 }
 
+/// The most elements that [`top_k`] gives.
+pub const MAX_TOP_K: usize = 128;
+
+/// The `k` largest of `logits` `[1, width]` with their ids, the largest first and of equal ones the
+/// smaller id, read back. NaN is never among them, so there may be fewer.
+///
+/// # Errors
+/// `invalid-argument` when `k` is 0 or above [`MAX_TOP_K`], for more than one row, or a tensor that
+/// is not `f32` on the wgpu device; `device-lost` when the result cannot be read.
+pub async fn top_k(logits: Tensor<2>, k: usize) -> Result<Vec<(u32, f32)>, KernelError> {
+    const SLICE: usize = 1024;
+    let [rows, width] = logits.dims();
+    if rows != 1 || width == 0 || k == 0 || k > MAX_TOP_K {
+        return Err(KernelError::InvalidArgument(format!(
+            "the {k} largest of {rows} x {width} elements: give one row and 1 to {MAX_TOP_K}"
+        )));
+    }
+    let device = logits.device();
+    let mut from = need(&logits, "the logits")?;
+    drop(logits);
+    let (mut count, mut pairs) = (width, false);
+    loop {
+        let slices = count.div_ceil(SLICE);
+        let out = empty([slices * k, 2], &device)?;
+        let parameters = parameters(&[count as u32, k as u32], &from);
+        launch(
+            Shader::plain(Name::TopK, 256).feature("PAIRS", pairs),
+            &[
+                Bound::Read(&parameters),
+                Bound::Read(&from),
+                Bound::Write(&out),
+            ],
+            [slices, 1, 1],
+        );
+        (from, count, pairs) = (out, slices * k, true);
+        if slices == 1 {
+            break;
+        }
+    }
+    let words = read_words(from).await?;
+    let (found, _) = words.as_chunks::<2>();
+    let found = found.iter().map(|pair| pair.map(u32::from_le_bytes));
+    let value = |key: u32| {
+        f32::from_bits(if key >> 31 == 1 {
+            key & 0x7fff_ffff
+        } else {
+            !key
+        })
+    };
+    Ok(found
+        .take_while(|[key, _]| *key != 0)
+        .map(|[key, id]| (id, value(key)))
+        .collect())
+}
+
 /// Natural log-probability of one id a row, gathered from the log-softmax of the logits:
 /// `[rows, width] -> [rows]`.
 ///

@@ -8,7 +8,7 @@ use super::tensor::{from_host, to_host};
 use super::{
     Around, GpuMatrix, Segments, add_rows, argmax, attention, attention_step, full_attention,
     grow_cache, last_row, layer_norm, mean_rows, project, rms_norm, rope_append, rows,
-    segment_log_probs, swiglu, target_log_probs, twin,
+    segment_log_probs, swiglu, target_log_probs, top_k, twin,
 };
 use crate::KernelError;
 use crate::cpu::Heads;
@@ -233,6 +233,12 @@ impl Cases<'_> {
         let expected = twin::argmax(&x, width);
         if found != expected {
             return Err(differs("argmax", format!("{found:?}, not {expected:?}")));
+        }
+        // Twice as wide as a slice.
+        let row = self.tensor(&x, [1, rows * width])?;
+        let (found, expected) = (top_k(row, 40).await?, twin::top_k(&x, 40));
+        if found != expected {
+            return Err(differs("top_k", format!("{found:?}, not {expected:?}")));
         }
         let targets = [417, 1002];
         let out = target_log_probs(self.tensor(&x, [rows, width])?, &targets)?;

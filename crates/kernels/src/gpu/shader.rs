@@ -40,6 +40,7 @@ pub(super) enum Name {
     Rows,
     Swiglu,
     TargetLogProbs,
+    TopK,
 }
 
 macro_rules! shader {
@@ -68,6 +69,7 @@ impl Name {
             Self::Rows => shader!("rows"),
             Self::Swiglu => shader!("swiglu"),
             Self::TargetLogProbs => shader!("target_log_probs"),
+            Self::TopK => shader!("top_k"),
         }
     }
 }

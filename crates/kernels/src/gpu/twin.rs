@@ -166,6 +166,15 @@ pub fn argmax(x: &[f32], width: usize) -> Vec<Option<u32>> {
         .collect()
 }
 
+/// The `k` largest, the largest first and of equal ones the smaller id; NaN is never among them.
+pub fn top_k(x: &[f32], k: usize) -> Vec<(u32, f32)> {
+    let mut all: Vec<(u32, f32)> = (0..).zip(x.iter().copied()).collect();
+    all.retain(|(_, x)| !x.is_nan());
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    all
+}
+
 /// Log-probability of one id a row.
 pub fn target_log_probs(logits: &[f32], targets: &[u32]) -> Vec<f64> {
     let width = logits.len() / targets.len().max(1);

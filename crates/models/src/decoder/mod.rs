@@ -177,6 +177,29 @@ impl Decoder {
         Ok(None)
     }
 
+    /// The `k` largest logits after the last hidden state of `[tokens, hidden]` with their ids, the
+    /// largest first, chosen on the device so that `8 k` bytes come back.
+    ///
+    /// `None` where the logits are in this memory anyway, or the device gives no so many.
+    ///
+    /// # Errors
+    /// `device-lost`.
+    pub async fn last_top_k(
+        &self,
+        hidden: Tensor<2>,
+        k: usize,
+    ) -> Result<Option<Vec<(u32, f32)>>, ModelError> {
+        #[cfg(feature = "gpu")]
+        if self.device.kind() == crate::DeviceKind::Wgpu
+            && (1..=lexigraft_kernels::gpu::MAX_TOP_K).contains(&k)
+        {
+            let logits = self.last_logits(hidden);
+            return Ok(Some(lexigraft_kernels::gpu::top_k(logits, k).await?));
+        }
+        drop((hidden, k));
+        Ok(None)
+    }
+
     /// Natural log-probabilities of `targets` under hidden states `[tokens, hidden]`: `[tokens]`.
     ///
     /// Gathered on the device, so that `tokens` numbers come back and not `tokens * vocab`.
