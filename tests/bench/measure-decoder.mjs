@@ -19,12 +19,13 @@ export async function measureLoading(device) {
     if (!cached.fromCache) throw new Error("the second load did not come from the cache");
     return { download, cached, emptyPageBytes: before?.resident, peakBytes: after?.peak };
   });
+  const limits = await inFreshPage((page) => page.evaluate(() => window.contestant.limits()));
   // The linear memory can only be seen where the engine runs in the page itself.
   const inPage = await inFreshPage((page) =>
     page.evaluate((options) => window.contestant.load(options), load(device, { worker: false })),
   );
   const { fileBytes, residentBytes, wasmBytes } = inPage;
-  return { ...cold, fileBytes, residentBytes, wasmBytes };
+  return { ...cold, fileBytes, residentBytes, wasmBytes, limits };
 }
 
 /**

@@ -88,7 +88,9 @@ test("the decoder's section pairs contestants by their threads", () => {
       { name: "Lexigraft", measured: [1000] },
       { name: "wllama", measured: [4000] },
     ],
+    weights: { bytes: 1e8, products: 1e8, prefillProducts: 5e7 },
     loading: {
+      limits: { bytes: 1e10, products: 2e10 },
       download: { loadMs: 1000, createMs: 100 },
       cached: { loadMs: 500 },
       fileBytes: 1 << 20,
@@ -101,6 +103,8 @@ test("the decoder's section pairs contestants by their threads", () => {
   assert.match(text, /Lexigraft, 2 threads, beside wllama, 2 threads: 3\.00 times/);
   assert.match(text, /\| Lexigraft, 1 thread \| SIMD128 \| 40\.0 \(40\.0 to 40\.0\) \| 80\.0/);
   assert.match(text, /All wrote the same text\./);
+  assert.match(text, /weights read \| 4\.0 GB\/s \| 10\.0 GB\/s \| 40 % \|/);
+  assert.match(text, /prefill: multiplications and additions \| 4\.0 G\/s \| 20\.0 G\/s \| 20 % \|/);
   assert.match(text, /working set\) \| 1\.50 \|/);
   assert.doesNotMatch(text, /## Sentence|NaN|undefined/);
 });

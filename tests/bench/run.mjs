@@ -40,6 +40,8 @@ if (only !== "encoder") {
     model: "SmolLM2-135M-Instruct Q4_1",
     prompt,
     tokens,
+    // 30 blocks of 576 x 960 + 576 x 576 + 3 x 576 x 1536 products; the head has 49152 x 576.
+    weights: { bytes: 96_436_224, products: 134_479_872, prefillProducts: 106_168_320 },
     loading: await measureLoading("cpu"),
     firstToken: await measureFirstToken({ rounds: Math.min(rounds, 3), prompt }),
     contestants: await measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }),

@@ -22,7 +22,7 @@ pub use device::{ComputeDevice, DeviceKind};
 pub use error::ModelError;
 #[doc(no_inline)]
 #[cfg(feature = "cpu")]
-pub use lexigraft_kernels::cpu::pool as threads;
+pub use lexigraft_kernels::cpu::{pool as threads, probe};
 pub use linear::{Embedding, Linear};
 pub use loader::{LoadProgress, WeightLoader};
 pub use norm::{LayerNorm, RmsNorm};
