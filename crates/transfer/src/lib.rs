@@ -16,7 +16,10 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod graft;
 pub mod initialise;
+mod lossless;
+mod method;
 mod overlap;
 mod rows;
 mod source;
@@ -24,7 +27,10 @@ mod table;
 mod transplant;
 
 pub use error::TransferError;
+pub use graft::graft;
 pub use initialise::{Context, Head, Initialise, Rows, RowsFuture};
+pub use lossless::check_lossless;
+pub use method::{Aids, Input, Method};
 pub use overlap::{Origin, Overlap};
 pub use rows::StoredRows;
 pub use source::SourceModel;

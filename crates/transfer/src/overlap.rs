@@ -32,8 +32,17 @@ impl Overlap {
             let Some(bytes) = target.bytes(id) else {
                 return Origin::Unused;
             };
+            // Of several tokens of the same bytes, each keeps its own row in a self-transplant.
+            let same =
+                source.bytes(id) == Some(bytes) && source.is_special(id) == target.is_special(id);
             if !target.is_special(id) {
+                if same {
+                    return Origin::Shared(id);
+                }
                 return source.find(bytes).map_or(Origin::New, Origin::Shared);
+            }
+            if same {
+                return Origin::Special(id);
             }
             let part = parts.iter().find(|(target, _)| *target == id);
             let partner = source.find_special(bytes).or(part.map(|(_, id)| *id));

@@ -66,6 +66,14 @@ pub async fn transplant(
         let mut at = 0;
         for id in ids {
             vocabulary.push(context, overlap.origin(id), &made, at)?;
+            if let Some(bias) = &mut vocabulary.bias {
+                let new = made.bias.as_ref().and_then(|bias| bias.get(at).copied());
+                bias.push(match overlap.origin(id) {
+                    Origin::New => new.unwrap_or(0.0),
+                    Origin::Unused => 0.0,
+                    Origin::Shared(_) | Origin::Special(_) => method.kept_bias(id),
+                });
+            }
             at += usize::from(overlap.origin(id) == Origin::New);
         }
         first = last;
@@ -106,13 +114,6 @@ impl Vocabulary {
                     output.push_values(&part(rows).unwrap_or_default())?;
                 }
             }
-        }
-        if let Some(bias) = &mut self.bias {
-            let made = made.bias.as_ref().and_then(|bias| bias.get(at));
-            bias.push(match origin {
-                Origin::New => made.copied().unwrap_or(0.0),
-                _ => 0.0,
-            });
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Methods that make rows for tokens that the model does not have, one a file.
 
 mod combine;
+mod first_piece;
 mod fvt;
 mod mean;
 mod zero;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use crate::{Overlap, SourceModel, TokenTable, TransferError};
 
 pub use combine::{Combination, Combined, Weights, sums};
+pub use first_piece::{FirstPiece, PieceBigrams};
 pub use fvt::Fvt;
 pub use mean::Mean;
 pub use zero::Zero;
@@ -61,6 +63,11 @@ pub trait Initialise {
     /// What the rows are used for.
     fn head(&self) -> Head {
         Head::AsSource
+    }
+
+    /// The bias of a token that keeps its row, in nats, where [`Head::Own`] has one.
+    fn kept_bias(&self, _id: u32) -> f32 {
+        0.0
     }
 
     /// Rows of target tokens, in the order of `ids`.
