@@ -15,6 +15,7 @@ mod linear;
 mod loader;
 mod norm;
 mod rope;
+mod stored;
 #[cfg(feature = "reference")]
 pub mod vision;
 
@@ -27,3 +28,4 @@ pub use linear::{Embedding, Linear};
 pub use loader::{LoadProgress, WeightLoader};
 pub use norm::{LayerNorm, RmsNorm};
 pub use rope::RopeScaling;
+pub use stored::MatrixBuilder;
