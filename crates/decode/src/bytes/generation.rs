@@ -241,6 +241,11 @@ impl<'a> ByteGeneration<'a> {
         ByteStep::End(result)
     }
 
+    /// What it took so far, the prompt included.
+    pub fn cost(&self) -> Cost {
+        self.model.cost() - self.before
+    }
+
     /// Runs to the end.
     ///
     /// # Errors
