@@ -32,7 +32,6 @@ mod gelu;
 mod grow_cache;
 #[cfg(feature = "cpu")]
 mod host;
-mod last_row;
 mod layer_norm;
 #[cfg(feature = "cpu")]
 mod linear;
@@ -42,6 +41,7 @@ mod memory;
 mod parity;
 mod rms_norm;
 mod rope;
+mod row;
 mod swiglu;
 mod target_log_probs;
 
@@ -51,7 +51,6 @@ pub use attention::{CausalMask, append_attention, attention};
 pub use full_attention::full_attention;
 pub use gelu::gelu;
 pub use grow_cache::grow_cache;
-pub use last_row::last_row;
 pub use layer_norm::layer_norm;
 #[cfg(feature = "cpu")]
 pub use linear::{packed_linear, packed_rows};
@@ -59,6 +58,7 @@ pub use mean_rows::mean_rows;
 pub use memory::{empty, from_host, to_host};
 pub use rms_norm::rms_norm;
 pub use rope::{RopeTables, rope_append};
+pub use row::row;
 pub use swiglu::swiglu;
 pub use target_log_probs::target_log_probs;
 
