@@ -3,6 +3,7 @@
 //! The TypeScript package `lexigraft` wraps this module; its own surface is the documented one.
 
 mod blob_source;
+mod bytes;
 mod encoder;
 mod engine;
 mod error;
@@ -15,6 +16,7 @@ mod sha256;
 mod threads;
 mod value;
 
+pub use bytes::{WasmByteModel, byte_ensemble};
 pub use encoder::WasmEncoder;
 pub use engine::{Engine, create_engine};
 pub use generation::WasmGeneration;

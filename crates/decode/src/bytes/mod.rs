@@ -12,6 +12,7 @@
 mod baseline;
 mod constraint;
 mod context;
+mod cover;
 mod distribution;
 mod ensemble;
 mod generation;
@@ -25,6 +26,7 @@ mod tree;
 pub use baseline::{TokenGeneration, TokenMethod};
 pub use constraint::{ByteConstraint, RegexConstraint, Utf8Constraint, allowed_by, token_mask};
 pub use context::Context;
+pub use cover::Cover;
 pub use distribution::{ByteDistribution, SLOTS, STOP, jensen_shannon};
 pub use ensemble::{Combination, Ensemble, combine};
 pub use generation::{ByteEnd, ByteGeneration, ByteGenerationOptions, ByteResult, ByteStep};

@@ -101,6 +101,10 @@ impl<S: TokenScorer> ByteModel<S> {
         &self.scorer
     }
 
+    pub(super) fn tree(&self) -> &CoverTree {
+        &self.tree
+    }
+
     /// The scorer, for another model.
     pub fn into_scorer(self) -> S {
         self.scorer

@@ -13,6 +13,7 @@
 use lexigraft_text::{ByteVocabulary, CanonicalState, TrieNode};
 
 use super::context::Context;
+use super::cover::Cover;
 use super::distribution::{Masses, STOP};
 use crate::DecodeError;
 
@@ -453,6 +454,40 @@ impl CoverTree {
             }
         };
         self.heads.iter().map(mass).collect()
+    }
+
+    /// What the heads stand for, unscaled, each with its `top` likeliest next tokens.
+    pub fn covers(&self, top: usize) -> Vec<Cover> {
+        let weights = self.scaled_weights();
+        let trie = self.vocabulary.trie();
+        let first = self.context.len() + self.trunk.len();
+        let cover = |head: &Head| {
+            let next = self.nodes.get(head.node)?.next.as_ref()?;
+            let weight = weights.get(head.node).copied().flatten()?;
+            let share = |place: usize| {
+                let p = next.probs.get(place).copied().unwrap_or(0.0);
+                (place, weight * f64::from(p))
+            };
+            let mut places: Vec<(usize, f64)> = trie
+                .beyond(head.at)
+                .map(share)
+                .filter(|(_, share)| *share > 0.0)
+                .collect();
+            let all: f64 = places.iter().map(|(_, share)| share).sum();
+            places.sort_by(|a, b| b.1.total_cmp(&a.1));
+            places.truncate(top);
+            let path = self.path(head.node);
+            let pending = self.bytes.len().saturating_sub(head.at.depth());
+            Some(Cover {
+                tokens: path.get(first..).unwrap_or_default().to_vec(),
+                pending: self.bytes.get(pending..).unwrap_or_default().to_vec(),
+                share: all,
+                next: (places.iter())
+                    .map(|(place, share)| (trie.id(*place), *share))
+                    .collect(),
+            })
+        };
+        self.heads.iter().filter_map(cover).collect()
     }
 
     /// Keeps the `width` heaviest heads of those that hold at least `threshold` of all mass.
