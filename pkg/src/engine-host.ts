@@ -21,7 +21,13 @@ import {
 } from "./protocol.js";
 import type { PortableSource } from "./source.js";
 import type { ModelFile } from "./types.js";
-import type { WasmEncoder, WasmGeneration, WasmLanguageModel, WasmStep } from "./wasm-module.js";
+import type {
+  WasmByteModel,
+  WasmEncoder,
+  WasmGeneration,
+  WasmLanguageModel,
+  WasmStep,
+} from "./wasm-module.js";
 
 interface Context<M extends MethodName> {
   signal: AbortSignal;
@@ -33,6 +39,7 @@ type Handlers = { [M in MethodName]: (params: Params<M>, context: Context<M>) =>
 type Slot = { queue: JobQueue } & (
   | { kind: "language"; model: WasmLanguageModel }
   | { kind: "encoder"; model: WasmEncoder }
+  | { kind: "bytes"; model: WasmByteModel }
 );
 
 /** Runs the engine and answers the page's calls. The same code serves in a worker and in the page. */
@@ -177,6 +184,39 @@ export class EngineHost {
       const { model, queue } = this.#language(handle);
       return queue.run(signal, () => model.logits(ids));
     },
+    byteModel: async ({ models, options, combine, alpha }, context) => {
+      const parts = models.map((handle) => this.#language(handle).model.byteModel(options));
+      const [first, ...others] = parts;
+      if (first === undefined) throw new LexigraftError("invalid-argument", "An ensemble needs a model.");
+      const alone = others.length === 0 && combine !== "proxy";
+      const model = alone ? first : this.#engine().module.byteEnsemble(parts, combine, alpha);
+      return { handle: this.#add({ kind: "bytes", model, queue: new JobQueue() }, context) };
+    },
+    nextByte: async ({ handle, prefix, cover }, { signal }) => {
+      const { model, queue } = this.#bytes(handle);
+      return queue.run(signal, () => model.nextByte(prefix, cover));
+    },
+    scoreBytes: async ({ handle, prefix, text }, { signal, emit }) => {
+      const { model, queue } = this.#bytes(handle);
+      const throttle = new ProgressThrottle();
+      return queue.run(signal, (running) =>
+        model.score(prefix, text, async (done, total) => {
+          if (throttle.due("score", done === total)) emit({ done, total });
+          await yieldToEventLoop();
+          return !running.aborted;
+        }),
+      );
+    },
+    generateBytes: async ({ handle, prompt, options }, { signal, emit }) => {
+      const { model, queue } = this.#bytes(handle);
+      return queue.run(signal, (running) =>
+        model.generate(prompt, options, async (bytes, logProb) => {
+          emit({ bytes, logProb });
+          await yieldToEventLoop();
+          return !running.aborted;
+        }),
+      );
+    },
     embed: async ({ handle, texts }, { signal }) => {
       const { model, queue } = this.#encoder(handle);
       return queue.run(signal, async (running) => {
@@ -206,6 +246,12 @@ export class EngineHost {
   #language(handle: Handle) {
     const slot = this.#slot(handle);
     if (slot.kind !== "language") throw new LexigraftError("internal", "This model is not a language model.");
+    return slot;
+  }
+
+  #bytes(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "bytes") throw new LexigraftError("internal", "This model is not a byte model.");
     return slot;
   }
 

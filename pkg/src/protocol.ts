@@ -2,7 +2,10 @@
 import type { ErrorRecord } from "./errors.js";
 import type { PortableSource } from "./source.js";
 import type {
+  ByteFinishReason,
+  ByteModelOptions,
   ChatMessage,
+  Combination,
   DeviceInfo,
   DeviceKind,
   EncoderInfo,
@@ -13,7 +16,7 @@ import type {
   LoadWarning,
   ScoreResult,
 } from "./types.js";
-import type { WasmGenerateOptions } from "./wasm-module.js";
+import type { WasmByteGenerateOptions, WasmGenerateOptions, WasmNextByte } from "./wasm-module.js";
 
 /** A model in the engine. */
 export type Handle = number;
@@ -56,6 +59,12 @@ export interface GenerateEnd {
   decodeMs: number;
 }
 
+export interface ByteGenerateEnd {
+  reason: ByteFinishReason;
+  evaluations: number;
+  tokens: number;
+}
+
 interface Method<Params, Result, Event = never> {
   params: Params;
   result: Result;
@@ -91,6 +100,27 @@ export interface Methods {
   >;
   score: Method<{ handle: Handle; text: string }, ScoreResult, { done: number; total: number }>;
   logits: Method<{ handle: Handle; ids: Uint32Array }, Float32Array>;
+  byteModel: Method<
+    {
+      /** Language models; more than one are combined. */
+      models: Handle[];
+      options: ByteModelOptions;
+      combine: Combination;
+      alpha: number;
+    },
+    { handle: Handle }
+  >;
+  nextByte: Method<{ handle: Handle; prefix: Uint8Array; cover: number }, WasmNextByte>;
+  scoreBytes: Method<
+    { handle: Handle; prefix: Uint8Array; text: Uint8Array },
+    Float32Array,
+    { done: number; total: number }
+  >;
+  generateBytes: Method<
+    { handle: Handle; prompt: Uint8Array; options: WasmByteGenerateOptions },
+    ByteGenerateEnd,
+    { bytes: Uint8Array; logProb: number }
+  >;
   embed: Method<{ handle: Handle; texts: string[] }, Float32Array[]>;
   tokenizeForEncoder: Method<{ handle: Handle; text: string }, Uint32Array>;
 }

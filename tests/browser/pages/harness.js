@@ -152,6 +152,73 @@ window.harness = {
     return failed;
   },
 
+  /** The distribution after each prefix, with what it took. */
+  async nextBytes(prefixes, options) {
+    const bytes = await model.bytes(options);
+    const all = [];
+    for (const prefix of prefixes) {
+      const { logProbs, evaluations, trunk, cover } = await bytes.nextByte(prefix);
+      all.push({
+        logProbs: [...logProbs],
+        evaluations,
+        trunk: await model.tokenText(trunk),
+        cover: cover.map(({ share, pending, next }) => ({
+          share,
+          pending: new TextDecoder().decode(pending),
+          next: next.length,
+        })),
+      });
+    }
+    await bytes.dispose();
+    return all;
+  },
+
+  async scoreBytes(prefix, text, options) {
+    const bytes = await model.bytes(options);
+    const { logProb, perByte, bitsPerByte } = await bytes.score(text, { prefix });
+    await bytes.dispose();
+    return { logProb, perByte: [...perByte], bitsPerByte };
+  },
+
+  /** Generates bytes, and checks on the way that the pieces add up to the result. */
+  async generateBytes(prompt, options, combine) {
+    const bytes = combine ? await lexigraft.ensemble([model, model], { combine }) : await model.bytes();
+    const generation = bytes.generate(prompt, options);
+    let text = "";
+    for await (const piece of generation) text += piece.text;
+    const { text: whole, reason, evaluations, tokens } = await generation.result;
+    if (text !== whole) throw new Error(`the pieces gave ${JSON.stringify(text)}`);
+    await bytes.dispose();
+    return { text, reason, evaluations, tokens };
+  },
+
+  generateBytesFailure: (prompt, options) =>
+    failure(async () => {
+      const bytes = await model.bytes();
+      try {
+        await bytes.generate(prompt, options).result;
+      } finally {
+        await bytes.dispose();
+      }
+    }),
+
+  /** Aborts a byte generation after some pieces. */
+  async generateBytesAborted(prompt, after) {
+    const bytes = await model.bytes();
+    const abort = new AbortController();
+    const generation = bytes.generate(prompt, { temperature: 0, signal: abort.signal });
+    let pieces = 0;
+    const failed = await failure(async () => {
+      for await (const _ of generation) {
+        pieces += 1;
+        if (pieces === after) abort.abort();
+      }
+    });
+    const { reason } = await generation.result;
+    await bytes.dispose();
+    return { failed, reason };
+  },
+
   async embed(baseUrl, texts) {
     const encoder = await lexigraft.encoder(baseUrl);
     const ids = [];
