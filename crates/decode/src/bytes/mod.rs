@@ -32,6 +32,6 @@ pub use ensemble::{Combination, Ensemble, combine};
 pub use generation::{ByteEnd, ByteGeneration, ByteGenerationOptions, ByteResult, ByteStep};
 pub use language_scorer::LanguageScorer;
 pub use middle::{MiddlePrompt, fill_in_the_middle};
-pub use model::{Beam, ByteModel, ByteScore, Estimand};
+pub use model::{Beam, ByteModel, ByteScore, Cover, Estimand};
 pub use next_byte::{ByteSet, LocalFuture, NextByte, Precision};
 pub use scorer::{Cost, TokenScorer};

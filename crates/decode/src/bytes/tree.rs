@@ -436,6 +436,42 @@ impl CoverTree {
         }
     }
 
+    /// The covering sequences whose nodes are evaluated, the likeliest first: tokens after the
+    /// context, bytes beyond the text, and log-weights that need not be normalised. A sequence
+    /// of whole tokens stands for all that go on from it.
+    pub fn covers(&self) -> Vec<(Vec<u32>, Vec<u8>, f64)> {
+        let weights = self.weights();
+        let trie = self.vocabulary.trie();
+        let mut covers = Vec::new();
+        for head in &self.heads {
+            let Some(weight) = weights.get(head.node).copied().flatten() else {
+                continue;
+            };
+            let tokens = self.path(head.node).split_off(self.context.len());
+            if head.at.depth() == 0 {
+                covers.push((tokens, Vec::new(), weight));
+                continue;
+            }
+            let node = self.nodes.get(head.node);
+            let Some(next) = node.and_then(|node| node.next.as_ref()) else {
+                continue;
+            };
+            for place in trie.beyond(head.at) {
+                let log_prob = step(next, place);
+                if log_prob > f64::NEG_INFINITY {
+                    let beyond = trie.token(place).get(head.at.depth()..);
+                    covers.push((
+                        [tokens.as_slice(), &[trie.id(place)]].concat(),
+                        beyond.unwrap_or_default().to_vec(),
+                        weight + log_prob,
+                    ));
+                }
+            }
+        }
+        covers.sort_by(|a, b| b.2.total_cmp(&a.2));
+        covers
+    }
+
     /// Masses of the heads; an upper bound where a distribution is not known.
     fn head_masses(&self) -> Vec<f64> {
         let weights = self.scaled_weights();
