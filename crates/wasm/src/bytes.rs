@@ -4,7 +4,7 @@ use std::rc::Rc;
 use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8Array, Uint32Array};
 use lexigraft_decode::bytes::{
     Beam, ByteConstraint, ByteGeneration, ByteGenerationOptions, ByteModel, ByteStep, Combination,
-    Cost, Cover, Ensemble, Estimand, LanguageScorer, NextByte, Precision, RegexConstraint,
+    Cost, Ensemble, Estimand, LanguageScorer, NextByte, Precision, RegexConstraint, ShownCover,
 };
 use lexigraft_decode::{DecodeError, SamplerOptions};
 use serde::Deserialize;
@@ -157,7 +157,7 @@ impl WasmByteModel {
             let next = asked.await.map_err(IntoJs::into_js)?;
             let cost = model.next_byte().cost();
             let (trunk, covers) = match model {
-                Model::One(model) => (model.trunk().to_vec(), model.cover(cover)),
+                Model::One(model) => (model.trunk().to_vec(), model.shown_covers(cover)),
                 Model::Several(_) => (Vec::new(), Vec::new()),
             };
             object(&[
@@ -253,7 +253,7 @@ async fn go_on(callback: &Function, values: &[JsValue; 2]) -> Result<bool, JsVal
     Ok(answer.as_bool() != Some(false))
 }
 
-fn covers_to_js(covers: &[Cover]) -> Result<JsValue, JsValue> {
+fn covers_to_js(covers: &[ShownCover]) -> Result<JsValue, JsValue> {
     let list = Array::new();
     for cover in covers {
         let (ids, shares): (Vec<u32>, Vec<f64>) = cover.next.iter().copied().unzip();

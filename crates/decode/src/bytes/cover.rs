@@ -7,7 +7,7 @@ use super::scorer::TokenScorer;
 
 /// Token sequences that cover a text and have the same whole tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cover {
+pub struct ShownCover {
     /// The whole tokens after the trunk.
     pub tokens: Vec<u32>,
     /// The end of the text, which the next token begins with.
@@ -22,8 +22,8 @@ pub struct Cover {
 impl<S: TokenScorer> ByteModel<S> {
     /// The covering sequences of the last text, the likeliest first, each with its `top` likeliest
     /// next tokens. What was not evaluated, because it did not matter, is left out.
-    pub fn cover(&self, top: usize) -> Vec<Cover> {
-        let mut covers = self.tree().covers(top);
+    pub fn shown_covers(&self, top: usize) -> Vec<ShownCover> {
+        let mut covers = self.tree().shown_covers(top);
         let all: f64 = covers.iter().map(|cover| cover.share).sum();
         if all > 0.0 {
             for cover in &mut covers {

@@ -26,7 +26,7 @@ mod tree;
 pub use baseline::{TokenGeneration, TokenMethod};
 pub use constraint::{ByteConstraint, RegexConstraint, Utf8Constraint, allowed_by, token_mask};
 pub use context::Context;
-pub use cover::Cover;
+pub use cover::ShownCover;
 pub use distribution::{ByteDistribution, SLOTS, STOP, jensen_shannon};
 pub use ensemble::{Combination, Ensemble, combine};
 pub use generation::{ByteEnd, ByteGeneration, ByteGenerationOptions, ByteResult, ByteStep};

@@ -13,7 +13,7 @@
 use lexigraft_text::{ByteVocabulary, CanonicalState, TrieNode};
 
 use super::context::Context;
-use super::cover::Cover;
+use super::cover::ShownCover;
 use super::distribution::{Masses, STOP};
 use crate::DecodeError;
 
@@ -493,7 +493,7 @@ impl CoverTree {
     }
 
     /// What the heads stand for, unscaled, each with its `top` likeliest next tokens.
-    pub fn covers(&self, top: usize) -> Vec<Cover> {
+    pub fn shown_covers(&self, top: usize) -> Vec<ShownCover> {
         let weights = self.scaled_weights();
         let trie = self.vocabulary.trie();
         let first = self.context.len() + self.trunk.len();
@@ -514,7 +514,7 @@ impl CoverTree {
             places.truncate(top);
             let path = self.path(head.node);
             let pending = self.bytes.len().saturating_sub(head.at.depth());
-            Some(Cover {
+            Some(ShownCover {
                 tokens: path.get(first..).unwrap_or_default().to_vec(),
                 pending: self.bytes.get(pending..).unwrap_or_default().to_vec(),
                 share: all,
