@@ -118,7 +118,8 @@ function draw(bitmap: ImageBitmap, square: boolean): Pixels {
 }
 
 function isValues(source: PictureSource): source is PictureValues {
-  return typeof source === "object" && "values" in source;
+  // Arrays have a method of that name.
+  return typeof source === "object" && "values" in source && typeof source.values !== "function";
 }
 
 function isPixels(source: PictureSource): source is ImageData {

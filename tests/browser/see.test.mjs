@@ -46,7 +46,9 @@ for (const threads of [1, 2]) {
           Math.abs(seen.heat.mean - wanted.heat_mean),
         ];
         const angle = cosine(seen.embedding, wanted.cls);
-        console.log(`  ${wanted.input}: ${differences.map((d) => d.toExponential(1)).join(" ")}, cosine ${angle}`);
+        console.log(
+          `  ${wanted.input}: ${differences.map((d) => d.toExponential(1)).join(" ")}, cosine ${angle}`,
+        );
         assert.ok(angle > 0.99999, `${wanted.input}: ${angle}`);
         // A photograph differs by the resampler, whose single bytes round otherwise.
         const bounds = synthetic ? [2e-3, 0.02, 1e-4] : [0.01, 0.05, 1e-3];
@@ -85,7 +87,10 @@ for (const threads of [1, 2]) {
     test("pruning drops patches, and keeping all of them changes nothing", async () => {
       const options = { size: 112 };
       const dense = await page.call("see", photograph("coffee"), options);
-      for (const reduce of [{ method: "evit", keep: 1 }, { method: "tome", r: 0 }]) {
+      for (const reduce of [
+        { method: "evit", keep: 1 },
+        { method: "tome", r: 0 },
+      ]) {
         const all = await page.call("see", photograph("coffee"), { ...options, reduce });
         assert.deepEqual([all.embedding, all.heat], [dense.embedding, dense.heat]);
       }
@@ -138,10 +143,25 @@ for (const threads of [1, 2]) {
       ["an address without a file", { url: "/models/none.png", as: "url" }, {}, "not-found"],
       ["an unknown method", { synthetic: 28 }, { reduce: { method: "magic" } }, "unknown-method"],
       ["an unknown setting", { synthetic: 28 }, { reduce: "tome:k=1" }, "invalid-argument"],
-      ["more than there are", { synthetic: 28 }, { reduce: { method: "evit", count: 5, layers: [0] } }, "invalid-argument"],
-      ["two settings", { synthetic: 28 }, { reduce: { method: "tome", r: 1, keep: 0.5 } }, "invalid-argument"],
+      [
+        "more than there are",
+        { synthetic: 28 },
+        { reduce: { method: "evit", count: 5, layers: [0] } },
+        "invalid-argument",
+      ],
+      [
+        "two settings",
+        { synthetic: 28 },
+        { reduce: { method: "tome", r: 1, keep: 0.5 } },
+        "invalid-argument",
+      ],
       ["a share above one", { synthetic: 28 }, { reduce: { method: "evit", keep: 2 } }, "invalid-argument"],
-      ["a block too far", { synthetic: 28 }, { reduce: { method: "evit", keep: 0.5, layers: [12] } }, "invalid-argument"],
+      [
+        "a block too far",
+        { synthetic: 28 },
+        { reduce: { method: "evit", keep: 0.5, layers: [12] } },
+        "invalid-argument",
+      ],
       ["no multiple of the patch", { pixels: { width: 8, height: 8 } }, { size: 50 }, "invalid-argument"],
       ["too large a size", { pixels: { width: 8, height: 8 } }, { size: 532 }, "invalid-argument"],
       ["no size", { pixels: { width: 8, height: 8 } }, { size: 0 }, "invalid-argument"],

@@ -18,7 +18,8 @@ async function failure(work) {
 
 /** A picture as the tests name it: what a page would have in hand. */
 async function pictureOf({ url, as = "blob", synthetic, bytes, pixels }) {
-  if (synthetic !== undefined) return { values: syntheticValues(synthetic), width: synthetic, height: synthetic };
+  if (synthetic !== undefined)
+    return { values: syntheticValues(synthetic), width: synthetic, height: synthetic };
   if (bytes !== undefined) return Uint8Array.from(bytes);
   if (pixels !== undefined) {
     const { width, height } = pixels;
@@ -303,8 +304,7 @@ window.harness = {
 
   see: async (picture, options) => plainSeen(await vision.see(await pictureOf(picture), options)),
 
-  seeFailure: (picture, options) =>
-    failure(async () => vision.see(await pictureOf(picture), options)),
+  seeFailure: (picture, options) => failure(async () => vision.see(await pictureOf(picture), options)),
 
   /** Aborts after some blocks; tells after which, and what failed. */
   async seeAborted(picture, options, after) {
