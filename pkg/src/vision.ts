@@ -1,9 +1,9 @@
 import { callUser, type EngineClient } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { LexigraftError } from "./errors.js";
-import { release } from "./language-model.js";
 import { toPortablePicture } from "./picture.js";
 import type { Handle } from "./protocol.js";
+import { release } from "./release.js";
 import type { PictureSource, Reduction, Seen, SeeOptions, Vision, VisionInfo } from "./types.js";
 
 /** A vision model that lives in the engine; this is the page's end of it. */
