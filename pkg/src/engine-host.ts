@@ -5,6 +5,7 @@ import { type EngineEnvironment, type StartedEngine, startEngine } from "./engin
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
 import { fetchFile } from "./fetch-file.js";
 import { JobQueue } from "./job-queue.js";
+import { readPixels } from "./picture.js";
 import { ProgressThrottle } from "./progress.js";
 import {
   type ClientMessage,
@@ -27,6 +28,7 @@ import type {
   WasmGeneration,
   WasmLanguageModel,
   WasmStep,
+  WasmVision,
 } from "./wasm-module.js";
 
 interface Context<M extends MethodName> {
@@ -40,6 +42,7 @@ type Slot = { queue: JobQueue } & (
   | { kind: "language"; model: WasmLanguageModel }
   | { kind: "encoder"; model: WasmEncoder }
   | { kind: "bytes"; model: WasmByteModel }
+  | { kind: "vision"; model: WasmVision }
 );
 
 /** Runs the engine and answers the page's calls. The same code serves in a worker and in the page. */
@@ -150,6 +153,14 @@ export class EngineHost {
         info: model.info(),
       };
     },
+    loadVision: async (params, context) => {
+      const files = await this.#fetchAll(params, {}, context);
+      const model = await this.#engine().engine.loadVision(files.weights, files.onLoad);
+      return {
+        handle: this.#add({ kind: "vision", model, queue: new JobQueue() }, context),
+        info: model.info(),
+      };
+    },
     release: async ({ handle }) => {
       await this.#release(handle);
       return null;
@@ -230,6 +241,29 @@ export class EngineHost {
       });
     },
     tokenizeForEncoder: async ({ handle, text }) => this.#encoder(handle).model.tokenize(text),
+    see: async ({ handle, picture, options }, { signal, emit }) => {
+      const { model, queue } = this.#vision(handle);
+      const { module } = this.#engine();
+      return queue.run(signal, async (running) => {
+        const onProgress = async (done: number, total: number) => {
+          emit({ done, total });
+          // A cancel message is only read between two tasks.
+          await yieldToEventLoop();
+          return !running.aborted;
+        };
+        if (picture.kind === "values") {
+          const { values, width, height } = picture;
+          return model.seeValues(values, width, height, options, onProgress);
+        }
+        const { data, width, height } = await readPixels(picture, options.crop === "center", {
+          check: (bytes) => module.checkPicture(bytes),
+          signal: running,
+          ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
+        });
+        throwIfAborted(running);
+        return model.see(data, width, height, options, onProgress);
+      });
+    },
   };
 
   #engine(): StartedEngine {
@@ -258,6 +292,12 @@ export class EngineHost {
   #encoder(handle: Handle) {
     const slot = this.#slot(handle);
     if (slot.kind !== "encoder") throw new LexigraftError("internal", "This model is not an encoder.");
+    return slot;
+  }
+
+  #vision(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "vision") throw new LexigraftError("internal", "This model is not a vision model.");
     return slot;
   }
 

@@ -25,7 +25,11 @@ import type {
   LoadOptions,
   ModelCache,
   Source,
+  Vision,
+  VisionOptions,
+  VisionSource,
 } from "./types.js";
+import { VisionClient } from "./vision.js";
 
 /** An engine on one device. Several may exist beside each other, each in its own worker. */
 export class Lexigraft implements AsyncDisposable {
@@ -137,6 +141,16 @@ export class Lexigraft implements AsyncDisposable {
       throw new LexigraftError("invalid-argument", "An ensemble is made of language models.");
     });
     return createByteModel(this.client, handles, options);
+  }
+
+  /** Loads a vision model: an ONNX or a safetensors file. Fails as `languageModel` does. */
+  async vision(source: VisionSource, options: VisionOptions = {}): Promise<Vision> {
+    const { handle, info } = await this.client.call("loadVision", this.#loadParams(source, options), {
+      signal: options.signal,
+      onEvent: tellUser(options),
+      onLate: (late) => void release(this.client, late.handle),
+    });
+    return new VisionClient(this.client, handle, info);
   }
 
   /** What the engine itself takes: its memory, and its module. */

@@ -1,5 +1,6 @@
 /** What the page and the engine say to each other, through a worker's messages or directly. */
 import type { ErrorRecord } from "./errors.js";
+import type { PortablePicture } from "./picture.js";
 import type { PortableSource } from "./source.js";
 import type {
   ByteFinishReason,
@@ -15,8 +16,15 @@ import type {
   LoadProgress,
   LoadWarning,
   ScoreResult,
+  Seen,
+  VisionInfo,
 } from "./types.js";
-import type { WasmByteGenerateOptions, WasmGenerateOptions, WasmNextByte } from "./wasm-module.js";
+import type {
+  WasmByteGenerateOptions,
+  WasmGenerateOptions,
+  WasmNextByte,
+  WasmSeeOptions,
+} from "./wasm-module.js";
 
 /** A model in the engine. */
 export type Handle = number;
@@ -85,6 +93,7 @@ export interface Methods {
     { handle: Handle; info: EncoderInfo },
     LoadEvent
   >;
+  loadVision: Method<LoadParams, { handle: Handle; info: VisionInfo }, LoadEvent>;
   release: Method<{ handle: Handle }, null>;
   tokenize: Method<{ handle: Handle; text: string; addSpecial: boolean }, Uint32Array>;
   detokenize: Method<{ handle: Handle; ids: Uint32Array }, string>;
@@ -123,6 +132,11 @@ export interface Methods {
   >;
   embed: Method<{ handle: Handle; texts: string[] }, Float32Array[]>;
   tokenizeForEncoder: Method<{ handle: Handle; text: string }, Uint32Array>;
+  see: Method<
+    { handle: Handle; picture: PortablePicture; options: WasmSeeOptions },
+    Seen,
+    { done: number; total: number }
+  >;
 }
 
 export type MethodName = keyof Methods;

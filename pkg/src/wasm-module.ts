@@ -10,6 +10,8 @@ import type {
   DeviceKind,
   EncoderInfo,
   LanguageModelInfo,
+  Seen,
+  VisionInfo,
 } from "./types.js";
 
 export interface WasmModule {
@@ -21,6 +23,8 @@ export interface WasmModule {
   /** Takes the models over. */
   byteEnsemble(models: WasmByteModel[], combine: Combination, alpha: number): WasmByteModel;
   Sha256: new () => WasmSha256;
+  /** Throws what a picture file's header tells against it. */
+  checkPicture(bytes: Uint8Array): void;
   /** These are in the threaded module only. */
   threadModule?(): WebAssembly.Module;
   threadMemory?(): WebAssembly.Memory;
@@ -50,6 +54,7 @@ export interface WasmEngine {
     options: { tokenizer: Blob; config: Blob },
     onProgress: WasmProgress,
   ): Promise<WasmEncoder>;
+  loadVision(weights: Blob, onProgress: WasmProgress): Promise<WasmVision>;
   memory(): { wasmBytes: number };
   free(): void;
 }
@@ -158,5 +163,30 @@ export interface WasmByteModel {
     options: WasmByteGenerateOptions,
     onBytes: (bytes: Uint8Array, logProb: number) => Promise<boolean>,
   ): Promise<{ reason: ByteFinishReason; seed: number; evaluations: number; tokens: number }>;
+  free(): void;
+}
+
+export interface WasmSeeOptions {
+  size: number;
+  crop: "center" | "pad";
+  reduce?: string;
+}
+
+export interface WasmVision {
+  info(): VisionInfo;
+  see(
+    rgba: Uint8Array,
+    width: number,
+    height: number,
+    options: WasmSeeOptions,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<Seen>;
+  seeValues(
+    values: Float32Array,
+    width: number,
+    height: number,
+    options: WasmSeeOptions,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<Seen>;
   free(): void;
 }

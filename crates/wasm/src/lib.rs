@@ -15,6 +15,7 @@ mod sha256;
 #[cfg(all(feature = "cpu", target_feature = "atomics"))]
 mod threads;
 mod value;
+mod vision;
 
 pub use bytes::{WasmByteModel, byte_ensemble};
 pub use encoder::WasmEncoder;
@@ -24,6 +25,7 @@ pub use language_model::WasmLanguageModel;
 #[cfg(feature = "cpu")]
 pub use probe::MachineProbe;
 pub use sha256::Sha256;
+pub use vision::{WasmVision, check_picture};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

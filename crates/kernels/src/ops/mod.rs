@@ -39,11 +39,13 @@ mod mean_rows;
 mod memory;
 #[cfg(all(test, feature = "cpu", feature = "reference"))]
 mod parity;
+mod patch_attention;
 mod rms_norm;
 mod rope;
 mod row;
 mod swiglu;
 mod target_log_probs;
+mod upsample;
 
 pub use crate::cpu::Heads;
 pub use add_rows::add_rows;
@@ -56,11 +58,13 @@ pub use layer_norm::layer_norm;
 pub use linear::{packed_linear, packed_rows};
 pub use mean_rows::mean_rows;
 pub use memory::{empty, from_host, to_host};
+pub use patch_attention::patch_attention;
 pub use rms_norm::rms_norm;
 pub use rope::{RopeTables, rope_append};
 pub use row::row;
 pub use swiglu::swiglu;
 pub use target_log_probs::target_log_probs;
+pub use upsample::upsample;
 
 /// What is left to do for operands that no kernel serves.
 #[cfg(not(feature = "reference"))]
