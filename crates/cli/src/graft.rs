@@ -83,6 +83,7 @@ pub async fn vocabulary(
     };
     let aids = Aids {
         decoder: Some(model.decoder()),
+        ..Aids::default()
     };
     let bar = bar("preparing");
     let mut prepared = method.prepare(context, aids, shown(&bar)).await?;
