@@ -10,6 +10,8 @@ mod error;
 mod generate;
 mod graft;
 mod graft_args;
+mod graft_eval;
+mod graft_report;
 mod load;
 mod score;
 mod see;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
             Command::BytesEval(args) => bytes_eval::run(args).await,
             Command::Embed(args) => embed::run(args).await,
             Command::Graft(args) => graft::run(args).await,
+            Command::GraftEval(args) => graft_eval::run(args).await,
+            Command::Tokenizer(args) => graft_report::run(args).await,
             Command::See(args) => see::run(args).await,
             Command::SeeEval(args) => see::run_eval(args).await,
         }

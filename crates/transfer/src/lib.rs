@@ -16,11 +16,13 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod export;
 mod graft;
 pub mod initialise;
 mod lossless;
 mod method;
 mod overlap;
+pub mod report;
 mod rows;
 mod source;
 mod table;

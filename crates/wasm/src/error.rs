@@ -30,7 +30,13 @@ macro_rules! into_js {
     )+};
 }
 
-into_js!(CheckpointError, DecodeError, ModelError, TextError, VisionError);
+into_js!(
+    CheckpointError,
+    DecodeError,
+    ModelError,
+    TextError,
+    VisionError
+);
 
 /// A second use of an object that is at work.
 pub(crate) fn busy(what: &str) -> JsValue {
