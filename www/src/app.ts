@@ -1,3 +1,4 @@
+import { Cell } from "./cell.ts";
 import type { Session } from "./session.ts";
 import { type Settings, writeSettings } from "./settings.ts";
 
@@ -7,8 +8,10 @@ export interface App {
   /** Change it, then call `save`. */
   readonly settings: Settings;
   save(): void;
+  /** Pictures and vision models that were dropped on the page. */
+  readonly pictures: Cell<readonly File[]>;
 }
 
 export function createApp(session: Session, settings: Settings): App {
-  return { session, settings, save: () => writeSettings(settings) };
+  return { session, settings, save: () => writeSettings(settings), pictures: new Cell<readonly File[]>([]) };
 }

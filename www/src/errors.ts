@@ -75,6 +75,24 @@ const explanations: Record<LexigraftErrorCode, { title: string; next: string }> 
     title: "A setting has a value that does not work",
     next: "Check the sampling settings, or press Reset beside them.",
   },
+  "not-an-image": {
+    title: "This is no picture that can be read",
+    next: "PNG, JPEG, WebP and GIF files work.",
+  },
+  "empty-image": { title: "The picture holds nothing", next: "Choose another picture." },
+  "image-too-large": {
+    title: "The picture is too large",
+    next: "Make it smaller first: up to 64 million pixels work.",
+  },
+  "animated-image": { title: "The picture is animated", next: "Save one frame of it by itself." },
+  "cmyk-image": {
+    title: "The picture has a printer's colours",
+    next: "Convert it to RGB first.",
+  },
+  "unknown-method": {
+    title: "There is no such way to reduce tokens",
+    next: "Choose one of the list.",
+  },
   integrity: {
     title: "The file is not the one that was expected",
     next: "Delete it under “Kept in this browser” and load it again.",

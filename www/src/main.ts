@@ -16,7 +16,20 @@ byId("top-end").append(themeToggle());
 mountErrors(byId("errors"), session);
 const modelPanel = mountModelPanel(byId("model"), app);
 mountTabs(byId("tab-list"), byId("tab-panel"), app);
-mountDrop((files) => modelPanel.take(files));
+mountDrop((files) => {
+  const pictures = files.filter(isForSeeing);
+  const others = files.filter((file) => !isForSeeing(file));
+  if (pictures.length > 0) {
+    // The tab is built when it is shown, and takes them then.
+    location.hash = "#see";
+    app.pictures.set(pictures);
+  }
+  if (others.length > 0) modelPanel.take(others);
+});
+
+function isForSeeing({ type, name }: File): boolean {
+  return type.startsWith("image/") || name.endsWith(".onnx");
+}
 
 // The state as attributes: for style sheets, and for tests to wait on.
 const state = document.body.dataset;

@@ -243,6 +243,11 @@ export class Session {
     await this.#run?.ended;
   }
 
+  /** The engine, started if it is not yet. */
+  lexigraft(): Promise<Lexigraft> {
+    return this.#ensure(this.engine.value.choice);
+  }
+
   /** What the engine takes; undefined where it cannot tell. */
   async memory(): Promise<EngineMemory | undefined> {
     return quietly(this.#lexigraft?.memory());
