@@ -1,9 +1,10 @@
 import { mib, table } from "./markdown.mjs";
 import { decoderSection, firstTokenSection, limitsSection, loadingSection } from "./report-decoder.mjs";
 import { encoderSection } from "./report-encoder.mjs";
+import { visionSection } from "./report-vision.mjs";
 
 /** The measurements as a Markdown page; a part that was not measured is left out. */
-export function report({ date, machine, browser, rounds, sizes, decoder, encoder }) {
+export function report({ date, machine, browser, rounds, sizes, decoder, encoder, vision }) {
   return [
     "# Benchmarks",
     "",
@@ -13,6 +14,7 @@ export function report({ date, machine, browser, rounds, sizes, decoder, encoder
     "",
     ...(decoder ? [decoderSection(decoder), ""] : []),
     ...(encoder ? [encoderSection(encoder), ""] : []),
+    ...(vision ? [visionSection(vision), ""] : []),
     ...(decoder ? [limitsSection(decoder), ""] : []),
     ...(decoder ? [firstTokenSection(decoder.firstToken), "", loadingSection(decoder.loading), ""] : []),
     "## What is downloaded",

@@ -1,5 +1,5 @@
 // Lexigraft beside its peers in one Chromium, on the same weights, with as many threads each, in turns.
-//   node bench/run.mjs [--rounds 5] [--tokens 48] [--only decoder|encoder] [--webgpu] [--out FOLDER] [--save FILE]
+//   node bench/run.mjs [--rounds 5] [--tokens 48] [--only decoder|encoder|vision] [--webgpu] [--out FOLDER] [--save FILE]
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { startChromium } from "../support/chromium.mjs";
 import { measureFirstToken, measureLoading, measureSpeed } from "./measure-decoder.mjs";
 import { measureEncoder } from "./measure-encoder.mjs";
+import { measureVision } from "./measure-vision.mjs";
 import { report } from "./report.mjs";
 import { moduleSizes } from "./sizes.mjs";
 import { longPrompt, prompt, sentences } from "./texts.mjs";
@@ -24,9 +25,11 @@ const { values } = parseArgs({
 const rounds = positive(values.rounds, "--rounds");
 const tokens = positive(values.tokens, "--tokens");
 const { only, webgpu } = values;
-if (only !== undefined && only !== "decoder" && only !== "encoder") {
-  throw new Error(`--only must be decoder or encoder, not ${only}`);
+const parts = ["decoder", "encoder", "vision"];
+if (only !== undefined && !parts.includes(only)) {
+  throw new Error(`--only must be one of ${parts.join(", ")}, not ${only}`);
 }
+const wanted = (part) => only === undefined || only === part;
 
 const results = {
   date: new Date().toISOString().slice(0, 10),
@@ -35,7 +38,7 @@ const results = {
   rounds,
   sizes: await moduleSizes(),
 };
-if (only !== "encoder") {
+if (wanted("decoder")) {
   results.decoder = {
     model: "SmolLM2-135M-Instruct Q4_1",
     prompt,
@@ -47,7 +50,8 @@ if (only !== "encoder") {
     contestants: await measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }),
   };
 }
-if (only !== "decoder") results.encoder = await measureEncoder({ rounds, webgpu, sentences });
+if (wanted("encoder")) results.encoder = await measureEncoder({ rounds, webgpu, sentences });
+if (wanted("vision")) results.vision = await measureVision({ rounds });
 
 const text = report(results);
 console.log(`\n${text}`);

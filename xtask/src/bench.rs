@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: Lexigraft beside wllama and transformers.js in one browser, on the same
-//! weights.
+//! `cargo xtask bench`: Lexigraft beside wllama, transformers.js and onnxruntime-web in one browser,
+//! on the same weights.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -13,6 +13,8 @@ enum Part {
     Decoder,
     /// Sentence embeddings, beside transformers.js
     Encoder,
+    /// Pictures, beside onnxruntime-web
+    Vision,
 }
 
 #[derive(clap::Args)]
@@ -45,9 +47,9 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("--save writes the whole table; leave --only out");
     }
     node::packages()?;
-    let models = models::get(&["smollm2", "minilm"], false)?;
-    let encoder = args.only != Some(Part::Decoder);
-    let peers = encoder.then(|| peers::ready(&models)).transpose()?;
+    let models = models::get(&["smollm2", "minilm", "vit", "photographs"], false)?;
+    let with_peers = args.only != Some(Part::Decoder);
+    let peers = with_peers.then(|| peers::ready(&models)).transpose()?;
     if !args.no_build {
         build::everything(args.release)?;
     }
