@@ -5,6 +5,7 @@ import { EngineHost } from "../../src/engine-host.js";
 import type { HostMessage } from "../../src/protocol.js";
 import type { DeviceKind } from "../../src/types.js";
 import type {
+  WasmByteModel,
   WasmEngine,
   WasmGenerateOptions,
   WasmGeneration,
@@ -126,6 +127,16 @@ export class FakeModel implements WasmLanguageModel {
     };
   }
 
+  /** The byte models that were made, and what each says. */
+  readonly byteModels: FakeByteModel[] = [];
+  byteAnswer = "";
+
+  byteModel({ estimand = "canonical" }: { estimand?: string }): FakeByteModel {
+    const made = new FakeByteModel(estimand, this.byteAnswer);
+    this.byteModels.push(made);
+    return made;
+  }
+
   async logits(): Promise<Float32Array> {
     return Float32Array.of(1, 2, 3);
   }
@@ -156,6 +167,65 @@ export class FakeModel implements WasmLanguageModel {
   }
 }
 
+/** A byte model that says what it is told to, byte by byte. */
+export class FakeByteModel implements WasmByteModel {
+  freed = false;
+  working = false;
+
+  constructor(
+    readonly name: string,
+    private readonly answer: string,
+  ) {}
+
+  async nextByte(prefix: Uint8Array, cover: number) {
+    const logProbs = new Float32Array(257).fill(Number.NEGATIVE_INFINITY);
+    logProbs[prefix.length] = 0;
+    const way = {
+      tokens: Uint32Array.of(1),
+      pending: prefix.slice(-1),
+      share: 1,
+      nextIds: Uint32Array.from({ length: cover }, (_, id) => id),
+      nextShares: Float64Array.from({ length: cover }, () => 1 / cover),
+    };
+    return { logProbs, evaluations: 1, tokens: 2, trunk: Uint32Array.of(9), cover: [way] };
+  }
+
+  async score(
+    prefix: Uint8Array,
+    text: Uint8Array,
+    onProgress: (done: number, total: number) => Promise<boolean>,
+  ) {
+    for (let done = 1; done <= text.length; done += 1) {
+      if (!(await onProgress(done, text.length))) throw engineError("aborted", "stopped");
+    }
+    return new Float32Array(text.length).fill(-1 - prefix.length);
+  }
+
+  async generate(
+    _prompt: Uint8Array,
+    { seed, maxBytes }: { seed: number; maxBytes: number },
+    onBytes: (bytes: Uint8Array, logProb: number) => Promise<boolean>,
+  ) {
+    if (maxBytes < 1) throw engineError("invalid-argument", "max bytes must be at least 1");
+    this.working = true;
+    let evaluations = 0;
+    let reason: "stop" | "aborted" = "stop";
+    for (const byte of new TextEncoder().encode(this.answer)) {
+      evaluations += 1;
+      if (await onBytes(Uint8Array.of(byte), -0.5)) continue;
+      reason = "aborted";
+      break;
+    }
+    this.working = false;
+    return { reason, seed, evaluations, tokens: evaluations };
+  }
+
+  free(): void {
+    if (this.working) throw new Error("freed while in use");
+    this.freed = true;
+  }
+}
+
 export interface FakeEngineOptions {
   model?: FakeModel;
   kind?: DeviceKind;
@@ -182,10 +252,20 @@ export function fakeModule({
       tokenize: (text) => model.tokenize(text),
       free: () => undefined,
     }),
+    loadVision: async () => {
+      throw engineError("unsupported-architecture", "the fake engine sees nothing");
+    },
     memory: () => ({ wasmBytes: 65536 }),
     free: () => undefined,
   };
-  return { default: async () => undefined, createEngine: async () => engine, Sha256: FakeSha256 };
+  return {
+    byteEnsemble: (models, combine, alpha) =>
+      new FakeByteModel(`${combine} ${alpha} of ${models.length}`, `${combine} ${alpha} of ${models.length}`),
+    checkPicture: () => undefined,
+    default: async () => undefined,
+    createEngine: async () => engine,
+    Sha256: FakeSha256,
+  };
 }
 
 /** A client and a host with messages between them that are cloned, as a worker's are. */
