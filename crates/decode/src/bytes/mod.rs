@@ -23,6 +23,8 @@ mod scorer;
 mod tree;
 
 pub use baseline::{TokenGeneration, TokenMethod};
+#[cfg(feature = "grammar")]
+pub use constraint::GrammarConstraint;
 pub use constraint::{ByteConstraint, RegexConstraint, Utf8Constraint, allowed_by, token_mask};
 pub use context::Context;
 pub use distribution::{ByteDistribution, SLOTS, STOP, jensen_shannon};
