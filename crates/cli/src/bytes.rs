@@ -134,12 +134,38 @@ struct GenerateOutput {
     bytes_per_s: f64,
 }
 
-pub async fn generate(args: &GenerateBytesArgs) -> Result<(), CliError> {
-    let prompt = bytes_of(args.prompt.as_deref(), args.prompt_hex.as_deref())?;
+#[cfg(feature = "grammar")]
+fn text_of(path: &std::path::Path) -> Result<String, CliError> {
+    let bytes = load::read(path)?;
+    String::from_utf8(bytes).map_err(|error| CliError::NotText {
+        path: path.to_owned(),
+        source: error.utf8_error(),
+    })
+}
+
+fn constraints(args: &GenerateBytesArgs) -> Result<Vec<Box<dyn ByteConstraint>>, CliError> {
     let mut constraints: Vec<Box<dyn ByteConstraint>> = Vec::new();
     if let Some(pattern) = &args.regex {
         constraints.push(Box::new(RegexConstraint::new(pattern, !args.raw)?));
     }
+    #[cfg(feature = "grammar")]
+    {
+        use lexigraft_decode::bytes::GrammarConstraint;
+        if let Some(path) = &args.grammar {
+            let text = text_of(path)?;
+            constraints.push(Box::new(GrammarConstraint::lark(&text)?));
+        }
+        if let Some(path) = &args.json_schema {
+            let text = text_of(path)?;
+            constraints.push(Box::new(GrammarConstraint::json_schema(&text)?));
+        }
+    }
+    Ok(constraints)
+}
+
+pub async fn generate(args: &GenerateBytesArgs) -> Result<(), CliError> {
+    let prompt = bytes_of(args.prompt.as_deref(), args.prompt_hex.as_deref())?;
+    let constraints = constraints(args)?;
     let language_model = load::language_model(&args.model).await?;
     let options = args.options();
     let result = match args.method {

@@ -131,6 +131,14 @@ pub struct GenerateBytesArgs {
     /// What the generated text must match as a whole.
     #[arg(long, value_name = "PATTERN")]
     pub regex: Option<String>,
+    /// A file with a grammar, in llguidance's variant of Lark, that the generated text must follow.
+    #[cfg(feature = "grammar")]
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Option<PathBuf>,
+    /// A file with a JSON schema that the generated text must satisfy.
+    #[cfg(feature = "grammar")]
+    #[arg(long, value_name = "FILE")]
+    pub json_schema: Option<PathBuf>,
     /// Most bytes to generate.
     #[arg(long, default_value_t = ByteGenerationOptions::default().max_bytes)]
     pub max_bytes: usize,

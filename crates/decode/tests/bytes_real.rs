@@ -191,6 +191,15 @@ fn a_cut_prompt_is_continued_as_the_whole_one() {
     for method in [TokenMethod::Healing, TokenMethod::Alignment { tokens: 3 }] {
         assert_eq!(tokens("The capital of France is ", method, 6), "Paris.");
     }
+    // The likeliest tokens that cover the prompt, then tokens.
+    let mut model = byte_model(Estimand::Canonical);
+    let covers = block_on(model.covers(b"The capital of France is Pa")).unwrap();
+    assert_eq!(covers[0].beyond, b"ris");
+    let prompt = b"The capital of France is ";
+    let options = greedy(6);
+    let run = TokenGeneration::covering(&mut model, prompt, &options, Vec::new());
+    let result = block_on(block_on(run).unwrap().finish()).unwrap();
+    assert_eq!(result.bytes, b"Paris.");
     assert_ne!(
         tokens("The capital of France is ", TokenMethod::Plain, 6),
         "Paris."

@@ -24,6 +24,8 @@ mod scorer;
 mod tree;
 
 pub use baseline::{TokenGeneration, TokenMethod};
+#[cfg(feature = "grammar")]
+pub use constraint::GrammarConstraint;
 pub use constraint::{ByteConstraint, RegexConstraint, Utf8Constraint, allowed_by, token_mask};
 pub use context::Context;
 pub use cover::ShownCover;

@@ -3,10 +3,14 @@
 //! Since the model is one of bytes, restricting it is masking and renormalising bytes: no token
 //! has to fit a grammar's borders, and the result does not depend on the tokenizer.
 
+#[cfg(feature = "grammar")]
+mod grammar;
 mod regex;
 mod tokens;
 mod utf8;
 
+#[cfg(feature = "grammar")]
+pub use grammar::GrammarConstraint;
 pub use regex::RegexConstraint;
 pub use tokens::token_mask;
 pub use utf8::Utf8Constraint;
