@@ -247,7 +247,16 @@ struct Output {
 pub async fn run(args: &GraftArgs) -> Result<(), CliError> {
     let (model, vocabulary, report) = grafted(&args.model, &args.transfer, args.method).await?;
     let files = match &args.out {
-        Some(folder) => write(args, &model, &vocabulary, folder).await?,
+        Some(folder) => {
+            let written = write(args, &model, &vocabulary, folder).await;
+            if written.is_err() {
+                // Half a file must not be taken for a model.
+                for name in ["model.gguf", "model.safetensors"] {
+                    let _ = std::fs::remove_file(folder.join(name));
+                }
+            }
+            written?
+        }
         None => Vec::new(),
     };
     let mut stdout = std::io::stdout().lock();

@@ -1,5 +1,7 @@
 //! A `tokenizer.json` as the vocabulary of a GGUF file.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::AddedToken;
@@ -109,24 +111,30 @@ impl GgufVocabulary {
             let byte = sentencepiece && fallback_byte(token).is_some();
             place(*id, token, if byte { BYTE } else { NORMAL });
         }
+        let ranks = ranks(&merges);
         for added in &file.added_tokens {
             let token = added.token.content.as_str();
             let unknown = file.model.unk_token.as_deref() == Some(token);
-            place(
-                added.id,
-                token,
-                match (unknown, added.token.special) {
-                    (true, _) => UNKNOWN,
-                    (false, true) => CONTROL,
-                    (false, false) => USER_DEFINED,
-                },
-            );
+            let kind = match (unknown, added.token.special) {
+                (true, _) => UNKNOWN,
+                (false, true) => CONTROL,
+                // Blanks and runs of them: added for the eye, but merges lead through them, and a
+                // GGUF reader would take an added one out of the merges.
+                (false, false)
+                    if sentencepiece
+                        && (ranks.contains_key(token) || token.chars().nth(1).is_none()) =>
+                {
+                    NORMAL
+                }
+                (false, false) => USER_DEFINED,
+            };
+            place(added.id, token, kind);
         }
         let ids = original.ids_before();
         let vocabulary = Self {
             model: model.to_owned(),
             pre: Some(pre.to_owned()),
-            scores: sentencepiece.then(|| scores(&tokens, &merges)),
+            scores: sentencepiece.then(|| scores(&tokens, &ranks, merges.len())),
             tokens,
             token_types: Some(types),
             merges: (!sentencepiece).then(|| joined(&merges)),
@@ -154,17 +162,19 @@ fn joined(merges: &[(String, String)]) -> Vec<String> {
         .collect()
 }
 
-/// Minus the rank of the first merge that makes a token; tokens that none makes come last.
-fn scores(tokens: &[String], merges: &[(String, String)]) -> Vec<f32> {
-    let mut ranks: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+/// The rank of the first merge that makes each token.
+fn ranks(merges: &[(String, String)]) -> HashMap<String, usize> {
+    let mut ranks = HashMap::new();
     for (rank, (left, right)) in merges.iter().enumerate() {
         ranks.entry(format!("{left}{right}")).or_insert(rank);
     }
-    let last = merges.len();
-    tokens
-        .iter()
-        .map(|token| -(ranks.get(token).copied().unwrap_or(last) as f32))
-        .collect()
+    ranks
+}
+
+/// Minus the rank, so that the earliest merge is the best; tokens that none makes come last.
+fn scores(tokens: &[String], ranks: &HashMap<String, usize>, last: usize) -> Vec<f32> {
+    let rank = |token: &String| ranks.get(token).copied().unwrap_or(last);
+    tokens.iter().map(|token| -(rank(token) as f32)).collect()
 }
 
 fn prepends(normalizer: &Value) -> bool {

@@ -114,9 +114,9 @@ impl Method {
         Ok(Box::new(FirstPiece::new(
             context,
             input,
-            &bigrams,
+            bigrams,
             FirstPieceOptions::default(),
-        )?))
+        )))
     }
 }
 

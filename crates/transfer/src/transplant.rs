@@ -70,8 +70,7 @@ pub async fn transplant(
                 let new = made.bias.as_ref().and_then(|bias| bias.get(at).copied());
                 bias.push(match overlap.origin(id) {
                     Origin::New => new.unwrap_or(0.0),
-                    Origin::Unused => 0.0,
-                    Origin::Shared(_) | Origin::Special(_) => method.kept_bias(id),
+                    _ => 0.0,
                 });
             }
             at += usize::from(overlap.origin(id) == Origin::New);

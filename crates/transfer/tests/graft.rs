@@ -5,6 +5,7 @@ mod common;
 use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, tokenizer};
 use lexigraft_models::device::read_f32;
 use lexigraft_text::Tokenizer;
+use lexigraft_transfer::initialise::FirstPieceOptions;
 use lexigraft_transfer::{Aids, Origin, graft};
 
 const TEXT: &str = "The river that runs through the old town is crossed by three bridges, and the \
@@ -140,10 +141,7 @@ fn a_head_of_its_own_is_what_it_says() {
     let bias = vocabulary.bias.as_ref().expect("has a bias");
     assert_eq!(bias.len(), target.len());
     assert!(bias.iter().all(|bias| bias.is_finite() && *bias <= 0.0));
-    let walk = |text: &str| {
-        let id = target.find(text.as_bytes()).expect(text);
-        (id, source.pieces(text.as_bytes()))
-    };
+    let options = FirstPieceOptions::default();
     // A word of several pieces, by hand: one context at a time through the model itself.
     let new = overlap
         .new_ids()
@@ -151,23 +149,27 @@ fn a_head_of_its_own_is_what_it_says() {
     let mut checked = 0;
     for id in new.step_by(9001) {
         let pieces = source.pieces(target.bytes(id).expect("is a token"));
-        assert_eq!(output.row_blocks(id), source.output().row_blocks(pieces[0]));
         let logits = pollster::block_on(model.logits(&pieces[..1])).expect("runs");
         let max = logits.iter().copied().fold(f32::MIN, f32::max);
         let total = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
-        let expected = logits[pieces[1] as usize] - total;
-        // Longer tokens take a share, so the bias may be lower, not higher.
-        assert!(
-            bias[id as usize] <= expected + 1e-2,
-            "{id}: {} {expected}",
-            bias[id as usize]
-        );
+        let expected = options.bias * (logits[pieces[1] as usize] - total);
+        let found = bias[id as usize];
+        assert!((found - expected).abs() < 1e-2, "{id}: {found} {expected}");
+        // Half the first piece, half the mean of both.
+        let [first, second] =
+            [0, 1].map(|at| source.output().gather(&pieces[at..=at]).expect("row"));
+        let row = output.gather(&[id]).expect("is a row");
+        for ((x, first), second) in row.iter().zip(&first).zip(&second) {
+            let expected = options.row * first + (1.0 - options.row) * (first + second) / 2.0;
+            assert!((x - expected).abs() < 5e-3, "{id}: {x} {expected}");
+        }
         checked += 1;
     }
     assert!(checked >= 3, "{checked}");
-    let (the, pieces) = walk(" the");
-    assert_eq!(pieces.len(), 1);
-    assert!(bias[the as usize] < 0.0, "` these` takes a share of ` the`");
+    for (new, old) in overlap.shared().step_by(101) {
+        assert_eq!(bias[new as usize], 0.0);
+        assert_eq!(output.row_blocks(new), source.output().row_blocks(old));
+    }
 }
 
 #[test]

@@ -56,7 +56,8 @@ pub struct Rows {
     pub input: Vec<f32>,
     /// Of the head, `[tokens, hidden]`, exactly where it is not the embedding.
     pub output: Option<Vec<f32>>,
-    /// Of the head, `[tokens]`, in nats, exactly where [`Head::Own`] has a bias.
+    /// Of the head, `[tokens]`, in nats, exactly where [`Head::Own`] has a bias. Tokens that keep
+    /// their row have none.
     pub bias: Option<Vec<f32>>,
 }
 
@@ -71,11 +72,6 @@ pub trait Initialise {
     /// What the rows are used for.
     fn head(&self) -> Head {
         Head::AsSource
-    }
-
-    /// The bias of a token that keeps its row, in nats, where [`Head::Own`] has one.
-    fn kept_bias(&self, _id: u32) -> f32 {
-        0.0
     }
 
     /// Rows of target tokens, in the order of `ids`.

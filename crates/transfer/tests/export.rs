@@ -1,0 +1,129 @@
+//! Grafted models as files: they load again and write the same text.
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::{checkpoint, file, greedy, rows, smollm2, source, tokenizer};
+use lexigraft_checkpoint::{Checkpoint, MemorySource};
+use lexigraft_decode::{LanguageModel, LoadOptions};
+use lexigraft_models::{ComputeDevice, DeviceKind};
+use lexigraft_transfer::export::{write_gguf, write_safetensors};
+use lexigraft_transfer::{Aids, graft};
+
+const PROMPTS: [&str; 2] = [
+    "The capital of France is",
+    "Im Jahr 1987 wurde die Bibliothek",
+];
+
+fn loaded(bytes: Vec<u8>, options: LoadOptions<'_>) -> LanguageModel {
+    pollster::block_on(async {
+        let device = ComputeDevice::open(DeviceKind::Cpu).await.expect("opens");
+        let checkpoint = Checkpoint::open(MemorySource::new(bytes))
+            .await
+            .expect("is a file");
+        let keep_on = &mut |_, _| ControlFlow::Continue(());
+        let model = LanguageModel::load(&checkpoint, options, &device, keep_on).await;
+        model.expect("loads")
+    })
+}
+
+fn json(name: &str) -> Vec<u8> {
+    std::fs::read(file(&format!("tokenizers/{name}/tokenizer.json"))).expect("reads")
+}
+
+#[test]
+fn a_gguf_file_writes_the_same_text() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    for name in ["qwen3", "gemma3"] {
+        let tokenizer = tokenizer(name);
+        let (_, _, vocabulary) = rows(&source, &tokenizer, "fvt", Aids::default());
+        let grafted = pollster::block_on(graft(&model, &tokenizer, &vocabulary)).expect("grafts");
+        let keep_on = |_, _| ControlFlow::Continue(());
+        let checkpoint = checkpoint();
+        let json = json(name);
+        let bytes = write_gguf(&checkpoint, &json, &vocabulary, Vec::new(), keep_on);
+        let bytes = pollster::block_on(bytes).expect("writes");
+        let again = loaded(bytes, LoadOptions::default());
+        assert_eq!(again.info().parameters, grafted.info().parameters);
+        for prompt in PROMPTS {
+            assert_eq!(
+                greedy(&again, prompt, 24),
+                greedy(&grafted, prompt, 24),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bias_is_refused_by_gguf_and_kept_by_safetensors() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let tokenizer = tokenizer("qwen3");
+    let (_, _, mut vocabulary) = rows(&source, &tokenizer, "fvt", Aids::default());
+    // A head of its own whose bias forbids a token.
+    let mut bias = vec![0f32; vocabulary.input.len()];
+    let space = tokenizer.encode(" Paris", false).expect("encodes");
+    bias[space[0] as usize] = -100.0;
+    vocabulary.output = Some(vocabulary.input.clone());
+    vocabulary.bias = Some(bias);
+    let grafted = pollster::block_on(graft(&model, &tokenizer, &vocabulary)).expect("grafts");
+    let (text, _) = greedy(&grafted, PROMPTS[0], 8);
+    assert!(!text.contains("Paris"), "{text}");
+
+    let keep_on = |_, _| ControlFlow::Continue(());
+    let checkpoint = checkpoint();
+    let (json, config) = (json("qwen3"), grafted.decoder().config());
+    let refused = write_gguf(&checkpoint, &json, &vocabulary, Vec::new(), keep_on);
+    let error = pollster::block_on(refused).expect_err("has no place for it");
+    assert_eq!(error.code(), "invalid-argument");
+
+    let mut bytes = Vec::new();
+    let written = write_safetensors(
+        &checkpoint,
+        config,
+        &tokenizer,
+        &vocabulary,
+        &mut bytes,
+        keep_on,
+    );
+    let files = pollster::block_on(written).expect("writes");
+    let options = LoadOptions {
+        tokenizer_json: Some(&json),
+        tokenizer_config_json: Some(files.tokenizer_config.as_bytes()),
+        config_json: Some(files.config.as_bytes()),
+        context_length: None,
+    };
+    let again = loaded(bytes, options);
+    assert!(again.info().has_chat_template);
+    for prompt in PROMPTS {
+        assert_eq!(greedy(&again, prompt, 16).0, greedy(&grafted, prompt, 16).0);
+    }
+}
+
+#[test]
+fn rows_of_another_tokenizer_are_refused() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let (_, _, vocabulary) = rows(&source, &tokenizer("qwen3"), "zero", Aids::default());
+    let keep_on = |_, _| ControlFlow::Continue(());
+    let checkpoint = checkpoint();
+    let json = json("llama3");
+    let refused = write_gguf(&checkpoint, &json, &vocabulary, Vec::new(), keep_on);
+    let error = pollster::block_on(refused).expect_err("does not belong");
+    assert_eq!(error.code(), "tokenizer-mismatch");
+    let stop = |_, _| ControlFlow::Break(());
+    let json = self::json("qwen3");
+    let stopped = write_gguf(&checkpoint, &json, &vocabulary, Vec::new(), stop);
+    assert_eq!(
+        pollster::block_on(stopped).expect_err("stops").code(),
+        "aborted"
+    );
+    let error = pollster::block_on(graft(&model, &tokenizer("gemma3"), &vocabulary));
+    assert_eq!(
+        error.expect_err("too few rows").code(),
+        "tokenizer-mismatch"
+    );
+}
