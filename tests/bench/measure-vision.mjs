@@ -98,7 +98,7 @@ async function compare([dense, reduced, peer], values, size) {
   if (peer) {
     const { heat } = await see(peer);
     if (heat.length !== ours.heat.length) throw new Error("the two saliency maps differ in size");
-    difference = Math.max(...heat.map((value, at) => Math.abs(value - ours.heat[at])));
+    difference = heat.reduce((most, value, at) => Math.max(most, Math.abs(value - ours.heat[at])), 0);
     // A NaN compares false with everything, so the test is for being below, not above.
     if (!(difference < LARGEST_DIFFERENCE)) {
       throw new Error(`the two sides' saliency differs by ${difference} at ${size}`);
