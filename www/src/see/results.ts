@@ -3,7 +3,7 @@ import { el, fill, uniqueId } from "../dom.ts";
 import { duration, integer, share } from "../format.ts";
 import { cosine } from "./album.ts";
 import { drawHeat, drawPatches, fates } from "./overlay.ts";
-import type { Looked } from "./sight.ts";
+import type { Looked, Timed } from "./sight.ts";
 
 /** Overlay, heat map, and what the reduction saved and cost. */
 export class Results {
@@ -20,9 +20,17 @@ export class Results {
   });
   readonly #blockLabel = el("label", { class: "label", for: this.#block.id });
   readonly #facts = el("dl", { class: "facts", testid: "see-facts" });
+  readonly #time: HTMLButtonElement;
   #shown: Seen | undefined;
+  #looked: Looked | undefined;
 
-  constructor() {
+  /** `time` is called when a person wants both runs timed. */
+  constructor(time: () => void) {
+    this.#time = el(
+      "button",
+      { type: "button", class: "quiet", testid: "see-time", on: { click: time } },
+      "Time both, five times in turns",
+    );
     this.#block.addEventListener("input", () => this.#drawBlock());
     this.element = el(
       "div",
@@ -48,23 +56,36 @@ export class Results {
         ),
       ),
       this.#facts,
+      el("div", { class: "toolbar see-time" }, this.#time),
     );
+  }
+
+  /** Times of several runs, in place of those of one. */
+  timed(timed: Timed): void {
+    if (this.#looked) this.#showFacts(this.#looked, timed);
   }
 
   show(looked: Looked | undefined): void {
     this.element.hidden = !looked;
     if (!looked) return;
-    const { dense, reduced } = looked;
-    const seen = reduced ?? dense;
+    this.#looked = looked;
+    const seen = looked.reduced ?? looked.dense;
+    this.#time.hidden = !looked.reduced;
     this.#shown = seen;
     this.#block.max = String(seen.maps.length);
     this.#block.value = String(seen.maps.length);
     this.#drawBlock();
     drawHeat(this.#heat, seen);
     this.#heat.setAttribute("aria-label", heatText(seen));
+    this.#showFacts(looked);
+  }
+
+  #showFacts({ dense, reduced }: Looked, timed?: Timed): void {
     fill(
       this.#facts,
-      ...facts(dense, reduced).map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))),
+      ...facts(dense, reduced, timed).map(([term, value]) =>
+        el("div", {}, el("dt", {}, term), el("dd", {}, value)),
+      ),
     );
   }
 
@@ -87,7 +108,7 @@ export class Results {
 }
 
 /** What the figures beside the pictures say. */
-export function facts(dense: Seen, reduced: Seen | undefined): [string, string][] {
+export function facts(dense: Seen, reduced: Seen | undefined, timed?: Timed): [string, string][] {
   const tokens = (seen: Seen) => integer(seen.tokens.at(-1)?.after ?? 0);
   const time = (seen: Seen) => duration(seen.totalMs);
   if (!reduced) {
@@ -108,12 +129,26 @@ export function facts(dense: Seen, reduced: Seen | undefined): [string, string][
       "Multiply-accumulates",
       `${(reduced.macs / 1e9).toFixed(2)} of ${(dense.macs / 1e9).toFixed(2)} G (${share(reduced.macs / dense.macs)})`,
     ],
-    [
-      "Blocks",
-      `${duration(reduced.backboneMs)} of ${duration(dense.backboneMs)} (${(dense.backboneMs / reduced.backboneMs).toFixed(2)} times as fast)`,
-    ],
-    ["Of that, choosing and merging", duration(reduced.reduceMs)],
-    ["Time with heat map", `${time(reduced)} of ${time(dense)}`],
+    ...(timed
+      ? pair(`, median of ${timed.rounds}`, timed.dense, timed.reduced)
+      : pair(", one run each", one(dense), one(reduced))),
+    ["Of the blocks, choosing and merging", duration(reduced.reduceMs)],
+  ];
+}
+
+interface Times {
+  blocks: number;
+  all: number;
+}
+
+const one = (seen: Seen): Times => ({ blocks: seen.backboneMs, all: seen.totalMs });
+
+function pair(how: string, dense: Times, reduced: Times): [string, string][] {
+  const of = (slow: number, fast: number) =>
+    `${duration(fast)} of ${duration(slow)} (${(slow / fast).toFixed(2)} times as fast)`;
+  return [
+    [`Blocks${how}`, of(dense.blocks, reduced.blocks)],
+    [`With heat map${how}`, of(dense.all, reduced.all)],
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { LoadProgress, Seen, SeeOptions, Vision } from "lexigraft";
+import { summary } from "../bench/statistics.ts";
 import { Cell } from "../cell.ts";
 import { isAbort } from "../errors.ts";
 import type { Session } from "../session.ts";
@@ -13,6 +14,16 @@ export interface Looked {
   dense: Seen;
   reduced: Seen | undefined;
 }
+
+/** Milliseconds of a dense and a reduced run: medians of runs in turns. */
+export interface Timed {
+  rounds: number;
+  dense: { blocks: number; all: number };
+  reduced: { blocks: number; all: number };
+}
+
+/** Rounds of a timing, after one that does not count. */
+const ROUNDS = 5;
 
 export type Work =
   | { kind: "loading"; progress: LoadProgress | undefined }
@@ -50,48 +61,49 @@ export class Sight {
     options: Pick<SeeOptions, "size" | "crop">,
     reduce: string | undefined,
   ): Promise<Looked | undefined> {
+    return this.#next((signal) => this.#look(picture, options, reduce, signal));
+  }
+
+  /** Runs the picture dense and reduced in turns; undefined when it was stopped or failed. */
+  async time(
+    picture: Picture,
+    options: Pick<SeeOptions, "size" | "crop">,
+    reduce: string,
+  ): Promise<Timed | undefined> {
+    return this.#next((signal) =>
+      this.#guarded(async () => {
+        const vision = await this.#load(signal);
+        const runs: { dense: Seen; reduced: Seen }[] = [];
+        for (let round = 0; round <= ROUNDS; round += 1) {
+          this.work.set({ kind: "seeing", done: round, total: ROUNDS + 1 });
+          const dense = await vision.see(picture.source, { ...options, signal });
+          const reduced = await vision.see(picture.source, { ...options, reduce, signal });
+          if (round > 0) runs.push({ dense, reduced });
+        }
+        const times = (which: "dense" | "reduced") => ({
+          blocks: summary(runs.map((run) => run[which].backboneMs))?.median ?? 0,
+          all: summary(runs.map((run) => run[which].totalMs))?.median ?? 0,
+        });
+        return { rounds: ROUNDS, dense: times("dense"), reduced: times("reduced") };
+      }),
+    );
+  }
+
+  /** Stops what runs and goes next. */
+  #next<T>(work: (signal: AbortSignal) => Promise<T | undefined>): Promise<T | undefined> {
     this.stop();
     const abort = new AbortController();
     this.#abort = abort;
-    const turn = this.#tail.then(() => this.#look(picture, options, reduce, abort.signal));
+    const turn = this.#tail.then(() => (abort.signal.aborted ? undefined : work(abort.signal)));
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
 
-  async #look(
-    picture: Picture,
-    options: Pick<SeeOptions, "size" | "crop">,
-    reduce: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Looked | undefined> {
-    if (signal.aborted) return undefined;
+  /** Faults go to the error panel and give undefined. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
     this.session.error.set(null);
     try {
-      const vision = await this.#load(signal);
-      const key = keyOf(options);
-      const see = (more: Pick<SeeOptions, "reduce">, first: boolean) => {
-        const halves = reduce !== undefined && !picture.dense.has(key) ? 2 : 1;
-        return vision.see(picture.source, {
-          ...options,
-          ...more,
-          signal,
-          onProgress: ({ done, total }) =>
-            this.work.set({
-              kind: "seeing",
-              done: done + (first || halves === 1 ? 0 : total),
-              total: total * halves,
-            }),
-        });
-      };
-      this.work.set({ kind: "seeing", done: 0, total: 1 });
-      let dense = picture.dense.get(key);
-      if (!dense) {
-        dense = await see({}, true);
-        if (reduce === undefined) picture.dense.set(key, dense);
-      }
-      const reduced = reduce === undefined ? undefined : await see({ reduce }, false);
-      picture.dense.set(key, dense);
-      return { dense, reduced };
+      return await work();
     } catch (error) {
       if (!isAbort(error)) this.session.report(error);
       const shown = this.session.error.value;
@@ -100,6 +112,34 @@ export class Sight {
     } finally {
       this.work.set(null);
     }
+  }
+
+  async #look(
+    picture: Picture,
+    options: Pick<SeeOptions, "size" | "crop">,
+    reduce: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Looked | undefined> {
+    return this.#guarded(async () => {
+      const vision = await this.#load(signal);
+      const key = keyOf(options);
+      let dense = picture.dense.get(key);
+      const halves = dense === undefined && reduce !== undefined ? 2 : 1;
+      const see = (more: Pick<SeeOptions, "reduce">, half: number) =>
+        vision.see(picture.source, {
+          ...options,
+          ...more,
+          signal,
+          onProgress: ({ done, total }) =>
+            this.work.set({ kind: "seeing", done: done + half * total, total: total * halves }),
+        });
+      this.work.set({ kind: "seeing", done: 0, total: 1 });
+      if (!dense) {
+        dense = await see({}, 0);
+        picture.dense.set(key, dense);
+      }
+      return { dense, reduced: reduce === undefined ? undefined : await see({ reduce }, halves - 1) };
+    });
   }
 
   async #load(signal: AbortSignal): Promise<Vision> {

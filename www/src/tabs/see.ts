@@ -20,7 +20,7 @@ function mount(panel: HTMLElement, app: App): void {
   const { session } = app;
   const album = new Album();
   const sight = new Sight(session);
-  const results = new Results();
+  const results = new Results(() => void time());
   const controls = new Controls(() => void look());
 
   const input = el("input", {
@@ -118,6 +118,18 @@ function mount(panel: HTMLElement, app: App): void {
     showNear(picture, keyOf(options));
     const { backboneMs } = looked.reduced ?? looked.dense;
     announce(`${picture.name} was seen in ${Math.round(backboneMs)} milliseconds.`);
+  }
+
+  async function time(): Promise<void> {
+    const picture = album.chosen.value;
+    const { options, reduce } = controls;
+    if (!picture || reduce === undefined) return;
+    const timed = await sight.time(picture, options, reduce);
+    // What is shown may have changed meanwhile.
+    if (!timed || album.chosen.value !== picture || controls.reduce !== reduce) return;
+    results.timed(timed);
+    panel.dataset.timed = String(timed.rounds);
+    announce(`Timed: ${(timed.dense.blocks / timed.reduced.blocks).toFixed(2)} times as fast.`);
   }
 
   function showNear(picture: Picture, key: string): void {
