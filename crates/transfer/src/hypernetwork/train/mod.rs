@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod frozen;
 pub mod network;
 pub mod regression;
+pub mod ridge;
 pub mod splits;
 pub mod step;
 pub mod store;

@@ -7,6 +7,10 @@ use super::block::{BLOCK_TENSORS, BlockWeights, Frame, Sizes, block, block_last,
 /// Most pieces of a token that the network looks at.
 pub const MAX_PIECES: usize = 7;
 
+/// What the head looks at, in multiples of the hidden size: the last state, the first piece, the
+/// last piece.
+pub const FEATURES: usize = 3;
+
 /// All weights as one list, in the order of [`Network::forward`]: blocks, last norm, head.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -38,7 +42,10 @@ impl Network {
     ) -> Self {
         let mut params: Vec<Tensor<2>> = blocks.iter().flat_map(BlockWeights::to_list).collect();
         params.push(Tensor::ones([1, sizes.hidden], device));
-        params.push(Tensor::zeros([sizes.hidden, 2 * sizes.hidden + 2], device));
+        params.push(Tensor::zeros(
+            [FEATURES * sizes.hidden, 2 * sizes.hidden + 2],
+            device,
+        ));
         Self {
             sizes,
             params,
@@ -64,9 +71,8 @@ impl Network {
         }
     }
 
-    /// Rows of tokens of `pieces` pieces each, from the source rows of the pieces,
-    /// `[batch, pieces, hidden]`.
-    pub fn forward(&self, pieces: Tensor<3>, frame: &Frame) -> Rows {
+    /// What the head looks at: `[batch, pieces, hidden] -> [batch, FEATURES * hidden]`.
+    pub fn features(&self, pieces: Tensor<3>, frame: &Frame) -> Tensor<2> {
         let [batch, count, hidden] = pieces.dims();
         let layers = self.layers();
         let mut x = pieces.clone();
@@ -83,8 +89,26 @@ impl Network {
         }
         let last = last.unwrap_or_else(|| x.narrow(1, count - 1, 1).reshape([batch, hidden]));
         let norm = &self.params[layers * BLOCK_TENSORS];
-        let head = &self.params[layers * BLOCK_TENSORS + 1];
-        let raw = rms_norm(last, norm, self.sizes.eps).matmul(head.clone());
+        let piece = |at: usize| {
+            let row = pieces.clone().narrow(1, at, 1).reshape([batch, hidden]);
+            row / self.spread.clone()
+        };
+        Tensor::cat(
+            vec![
+                rms_norm(last, norm, self.sizes.eps),
+                piece(0),
+                piece(count - 1),
+            ],
+            1,
+        )
+    }
+
+    /// Rows of tokens of `pieces` pieces each, from the source rows of the pieces,
+    /// `[batch, pieces, hidden]`.
+    pub fn forward(&self, pieces: Tensor<3>, frame: &Frame) -> Rows {
+        let [batch, _, hidden] = pieces.dims();
+        let head = &self.params[self.layers() * BLOCK_TENSORS + 1];
+        let raw = self.features(pieces.clone(), frame).matmul(head.clone());
         let mean = pieces.clone().mean_dim(1).reshape([batch, hidden]);
         let first = pieces.narrow(1, 0, 1).reshape([batch, hidden]);
         let part = |first: usize, count: usize| raw.clone().narrow(1, first, count);

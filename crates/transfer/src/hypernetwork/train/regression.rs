@@ -54,7 +54,7 @@ pub fn gradients(
     (value, gradients)
 }
 
-fn by_count(splits: &[Split]) -> BTreeMap<usize, Vec<&Split>> {
+pub(super) fn by_count(splits: &[Split]) -> BTreeMap<usize, Vec<&Split>> {
     let mut groups: BTreeMap<usize, Vec<&Split>> = BTreeMap::new();
     for split in splits {
         groups.entry(split.pieces.len()).or_default().push(split);
@@ -62,7 +62,7 @@ fn by_count(splits: &[Split]) -> BTreeMap<usize, Vec<&Split>> {
     groups
 }
 
-fn targets(model: &FrozenModel, group: &[&Split], device: &Device) -> Tensor<2> {
+pub(super) fn targets(model: &FrozenModel, group: &[&Split], device: &Device) -> Tensor<2> {
     let values: Vec<f32> = group
         .iter()
         .flat_map(|split| model.row(split.token))
