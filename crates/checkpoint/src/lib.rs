@@ -64,6 +64,7 @@ mod gguf;
 mod metadata;
 mod names;
 mod onnx;
+mod quantize;
 mod safetensors;
 mod sniff;
 mod source;
@@ -74,6 +75,7 @@ pub use checkpoint::{CHUNK_BYTES, Checkpoint, Format};
 pub use dtype::{DType, OtherType};
 pub use error::CheckpointError;
 pub use metadata::Metadata;
+pub use quantize::{is_written, quantize};
 #[cfg(not(target_family = "wasm"))]
 pub use source::FileSource;
 pub use source::{ByteSource, MemorySource};

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lexigraft_decode::{GenerationOptions, SamplerOptions};
 use lexigraft_models::DeviceKind;
+use lexigraft_transfer::Method;
 use lexigraft_vision::picture::Crop;
+
+use crate::graft_args::GraftArgs;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
 #[derive(Debug, Parser)]
@@ -33,6 +36,10 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft score --model SmolLM2-135M-Instruct.Q4_1.gguf --text-file README.md --json")]
     Score(ScoreArgs),
+    /// Put a model under another tokenizer.
+    #[command(after_help = "Example:
+  lexigraft graft --model SmolLM2-135M-Instruct.Q4_1.gguf --tokenizer llama3/tokenizer.json --method fvt")]
+    Graft(GraftArgs),
     /// Turn a text into one vector with a BERT-family encoder.
     #[command(after_help = "Example:
   lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]
@@ -179,6 +186,12 @@ pub struct ScoreArgs {
     /// A UTF-8 text file.
     #[arg(long, value_name = "FILE")]
     pub text_file: PathBuf,
+    /// Score under another tokenizer: how its rows are made, such as fvt.
+    #[arg(long, value_name = "METHOD", requires = "tokenizer")]
+    pub graft: Option<Method>,
+    /// The tokenizer.json to graft, or a folder that holds one.
+    #[arg(long, value_name = "FILE|DIR", requires = "graft")]
+    pub tokenizer: Option<PathBuf>,
     /// Print one JSON object; `token_nll` is in nats, the first token is not scored.
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,8 @@ pub enum CliError {
     Decode(#[from] DecodeError),
     #[error(transparent)]
     Vision(#[from] lexigraft_vision::VisionError),
+    #[error(transparent)]
+    Transfer(#[from] lexigraft_transfer::TransferError),
     #[error(
         "{path} holds {found} bytes, not the 3 x {size} x {size} f32 values of a picture; --size says which",
         path = path.display()
@@ -46,6 +48,7 @@ impl CliError {
         match self {
             Self::Decode(error) => error.code(),
             Self::Vision(error) => error.code(),
+            Self::Transfer(error) => error.code(),
             Self::Read { .. } | Self::Write(_) => "io",
             Self::NotText { .. } | Self::NoModel(_) | Self::RawInput { .. } => "invalid-argument",
             Self::Json(_) => "internal",

@@ -4,6 +4,8 @@ mod args;
 mod embed;
 mod error;
 mod generate;
+mod graft;
+mod graft_args;
 mod load;
 mod score;
 mod see;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Score(args) => score::run(args).await,
             Command::Embed(args) => embed::run(args).await,
+            Command::Graft(args) => graft::run(args).await,
             Command::See(args) => see::run(args).await,
             Command::SeeEval(args) => see::run_eval(args).await,
         }

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::args::ScoreArgs;
 use crate::error::CliError;
+use crate::graft;
+use crate::graft_args::TransferArgs;
 use crate::load;
 
 #[derive(Serialize)]
@@ -20,7 +22,16 @@ pub async fn run(args: &ScoreArgs) -> Result<(), CliError> {
         path: args.text_file.clone(),
         source,
     })?;
-    let model = load::language_model(&args.model).await?;
+    let model = match (args.graft, &args.tokenizer) {
+        (Some(method), Some(tokenizer)) => {
+            let transfer = TransferArgs {
+                tokenizer: tokenizer.clone(),
+                lossy: false,
+            };
+            graft::grafted(&args.model, &transfer, method).await?.model
+        }
+        _ => load::language_model(&args.model).await?,
+    };
     let score = model.score(text)?.finish().await?;
     let output = Output {
         bits_per_byte: score.bits_per_byte,

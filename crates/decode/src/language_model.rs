@@ -136,6 +136,37 @@ impl LanguageModel {
         })
     }
 
+    /// The same layers under another vocabulary: `decoder` is this model's
+    /// [`with_vocabulary`](Decoder::with_vocabulary). Weights and chat template are shared with
+    /// `self`; the cache of keys and values is not.
+    ///
+    /// # Errors
+    /// `tokenizer-mismatch` when the tokenizer has more tokens than the decoder has rows.
+    pub fn graft(&self, decoder: Decoder, tokenizer: Tokenizer) -> Result<Self, DecodeError> {
+        let config = decoder.config();
+        if tokenizer.vocab_size() > config.vocab_size {
+            return Err(DecodeError::TokenizerMismatch {
+                tokenizer: tokenizer.vocab_size(),
+                model: config.vocab_size,
+            });
+        }
+        let info = ModelInfo {
+            parameters: config.parameters(),
+            vocab_size: config.vocab_size,
+            resident_bytes: decoder.resident_bytes(),
+            ..self.inner.info.clone()
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                decoder,
+                tokenizer,
+                chat_template: self.inner.chat_template.clone(),
+                info,
+                idle_cache: Mutex::new(None),
+            }),
+        })
+    }
+
     pub fn info(&self) -> &ModelInfo {
         &self.inner.info
     }

@@ -15,6 +15,7 @@ mod linear;
 mod loader;
 mod norm;
 mod rope;
+mod stored;
 pub mod vision;
 
 pub use device::{ComputeDevice, DeviceKind};
@@ -26,3 +27,4 @@ pub use linear::{Embedding, Linear};
 pub use loader::{LoadProgress, WeightLoader};
 pub use norm::{LayerNorm, RmsNorm};
 pub use rope::{Rope, RopeScaling};
+pub use stored::MatrixBuilder;

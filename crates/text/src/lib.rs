@@ -56,7 +56,9 @@ mod stream;
 mod tokenizer;
 mod vocabulary;
 
-pub use byte_level::{ByteVocabulary, CanonicalState, Check, TrieNode, VocabularyTrie};
+pub use byte_level::{
+    ByteDecomposer, ByteVocabulary, CanonicalState, Check, TrieNode, VocabularyTrie,
+};
 pub use chat::{ChatMessage, ChatTemplate, TemplateDate, TemplateOptions};
 pub use config::TokenizerConfig;
 pub use error::TextError;

@@ -201,6 +201,17 @@ impl Tokenizer {
         }
     }
 
+    /// The bytes that a token adds to a text that has begun, `None` for an id without one: where
+    /// words are joined by spaces (WordPiece), with the space before the word, as
+    /// [`decode`](Tokenizer::decode) has it.
+    pub fn bytes_after(&self, id: u32) -> Option<Vec<u8>> {
+        let bytes = self.shared.vocabulary.bytes(id)?;
+        if self.shared.vocabulary.kind(id) == Kind::Special {
+            return Some(bytes.to_vec());
+        }
+        Some(self.shared.decoder.piece(bytes, false))
+    }
+
     /// One past the greatest id. Ids between may be without a token.
     pub fn vocab_size(&self) -> usize {
         self.shared.vocabulary.len()

@@ -1,3 +1,38 @@
-//! Tokenizer transfer: embedding rows of one model for the tokens of another tokenizer.
+//! Tokenizer transfer: a model keeps its layers and takes the tokens of another tokenizer.
+//!
+//! ```text
+//! checkpoint ──► SourceModel: rows as stored, tokens as bytes ─┐
+//! tokenizer  ──► TokenTable ──► Overlap: shared | special | new ┴─► Initialise ──► Vocabulary
+//! ```
+//!
+//! * [`TokenTable`] brings a vocabulary to bytes, so that `Ġthe`, `▁the` and ` the` are one string.
+//! * [`Overlap`] says which tokens keep a row of the model, bit for bit.
+//! * [`initialise`] holds the methods that make the other rows, one a file, behind one trait.
+//! * [`transplant`] runs a method in batches and quantises its rows on the way in.
+//!
+//! Rows are `f32`, `[tokens, hidden]`, one token after another.
 
+#![forbid(unsafe_code)]
+
+mod error;
+mod graft;
 pub mod hypernetwork;
+pub mod initialise;
+mod lossless;
+mod method;
+mod overlap;
+mod rows;
+mod source;
+mod table;
+mod transplant;
+
+pub use error::TransferError;
+pub use graft::graft;
+pub use initialise::{Context, Head, Initialise, Rows, RowsFuture};
+pub use lossless::check_lossless;
+pub use method::{Aids, Input, Method};
+pub use overlap::{Origin, Overlap};
+pub use rows::StoredRows;
+pub use source::SourceModel;
+pub use table::TokenTable;
+pub use transplant::{Vocabulary, transplant};

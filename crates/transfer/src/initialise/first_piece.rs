@@ -1,0 +1,192 @@
+//! A head of its own for any method: the first piece's row and what follows it, as a bias.
+//!
+//! A model that is about to say `walking` in pieces `walk` and `ing` gives its logit to `walk`. So
+//! the head's row of a new token is the row of its first piece, and its bias
+//!
+//! ```text
+//! b_t = sum_i log P(p_{i+1} | p_i)
+//! ```
+//!
+//! is what the model itself, on contexts of one token, says of the other pieces. A token whose
+//! string other tokens go on from leaves them their share: with `m_t = exp(b_t)`, which is 1 for a
+//! token of the model, and `c` over the next longer tokens (none of the target's between),
+//!
+//! ```text
+//! b'_t = log(m_t - sum_c m_c)
+//! ```
+//!
+//! Found for this project; on Llama-3's vocabulary it is better than FVT with no training at all.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use lexigraft_models::decoder::Decoder;
+use lexigraft_models::device::read_f32;
+
+use super::{Context, Head, Initialise, Rows, RowsFuture};
+use crate::{Origin, TransferError};
+
+/// Contexts that run at once: 12.6 MB of logits over 49,152 tokens.
+const CONTEXTS: usize = 64;
+
+/// The least share of its own mass that a token keeps when longer ones take theirs.
+const LEAST_SHARE: f32 = 0.02;
+
+/// Log-probabilities of a piece after another one, alone in the context.
+#[derive(Debug, Default)]
+pub struct PieceBigrams {
+    log_probs: HashMap<(u32, u32), f32>,
+}
+
+impl PieceBigrams {
+    /// Asks `decoder`, the source itself, for each pair of neighbours in the pieces of the new
+    /// tokens. `progress` gets contexts done and all contexts.
+    ///
+    /// # Errors
+    /// `tokenizer-mismatch` for a decoder with fewer tokens; `aborted`; `device-lost`.
+    pub async fn new(
+        context: Context<'_>,
+        decoder: &Decoder,
+        mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Self, TransferError> {
+        let vocab = decoder.config().vocab_size;
+        if vocab < context.source.vocab_size() as usize {
+            return Err(TransferError::Mismatch(format!(
+                "the decoder has {vocab} tokens and the source {}; they do not belong together",
+                context.source.vocab_size()
+            )));
+        }
+        let mut followers: HashMap<u32, Vec<u32>> = HashMap::new();
+        for id in context.overlap.new_ids() {
+            let pieces = context.source.pieces(context.bytes(id)?);
+            for (first, second) in pieces.iter().zip(pieces.iter().skip(1)) {
+                followers.entry(*first).or_default().push(*second);
+            }
+        }
+        let mut firsts: Vec<u32> = followers.keys().copied().collect();
+        firsts.sort_unstable();
+        let mut bigrams = Self::default();
+        for (batch, ids) in firsts.chunks(CONTEXTS).enumerate() {
+            if progress(batch * CONTEXTS, firsts.len()).is_break() {
+                return Err(TransferError::Aborted);
+            }
+            let logits = read_f32(decoder.logits(decoder.forward_alone(ids)?)).await?;
+            for (first, logits) in ids.iter().zip(logits.chunks_exact(vocab)) {
+                let total = log_sum_exp(logits);
+                for second in followers.get(first).into_iter().flatten() {
+                    let logit = logits.get(*second as usize).copied().unwrap_or(f32::MIN);
+                    bigrams.log_probs.insert((*first, *second), logit - total);
+                }
+            }
+        }
+        let _ = progress(firsts.len(), firsts.len());
+        Ok(bigrams)
+    }
+
+    /// `sum_i log P(p_{i+1} | p_i)` in nats; 0 for fewer than two pieces.
+    pub fn log_prob(&self, pieces: &[u32]) -> f32 {
+        let pairs = pieces.iter().zip(pieces.iter().skip(1));
+        pairs
+            .map(|(first, second)| self.log_probs.get(&(*first, *second)).copied())
+            .map(|log_prob| log_prob.unwrap_or(0.0))
+            .sum()
+    }
+}
+
+fn log_sum_exp(logits: &[f32]) -> f32 {
+    let max = logits.iter().copied().fold(f32::MIN, f32::max);
+    let sum: f64 = logits.iter().map(|x| f64::from((x - max).exp())).sum();
+    max + sum.ln() as f32
+}
+
+/// Another method's embedding under a head of first pieces.
+pub struct FirstPiece<'c> {
+    context: Context<'c>,
+    input: Box<dyn Initialise + 'c>,
+    biases: Vec<f32>,
+}
+
+impl<'c> FirstPiece<'c> {
+    /// The head over the embedding rows of `input`.
+    ///
+    /// # Errors
+    /// None but those of the target's tokens.
+    pub fn new(
+        context: Context<'c>,
+        input: Box<dyn Initialise + 'c>,
+        bigrams: &PieceBigrams,
+    ) -> Result<Self, TransferError> {
+        Ok(Self {
+            biases: biases(context, bigrams)?,
+            context,
+            input,
+        })
+    }
+
+    /// The bias of a target token, in nats.
+    pub fn bias(&self, id: u32) -> f32 {
+        self.biases.get(id as usize).copied().unwrap_or(0.0)
+    }
+}
+
+/// The bias of each target token.
+fn biases(context: Context<'_>, bigrams: &PieceBigrams) -> Result<Vec<f32>, TransferError> {
+    let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut mass = vec![1f32; context.target.len()];
+    for id in 0..context.target.len() as u32 {
+        let pieces = match context.overlap.origin(id) {
+            Origin::Shared(source) => vec![source],
+            Origin::New => context.source.pieces(context.bytes(id)?),
+            Origin::Special(_) | Origin::Unused => continue,
+        };
+        if let Some(mass) = mass.get_mut(id as usize) {
+            *mass = bigrams.log_prob(&pieces).exp();
+        }
+        places.insert(pieces, id);
+    }
+    let mut own = mass.clone();
+    for (pieces, id) in &places {
+        let shorter = (1..pieces.len())
+            .rev()
+            .find_map(|len| places.get(pieces.get(..len)?));
+        let mass = mass.get(*id as usize).copied().unwrap_or(0.0);
+        if let Some(own) = shorter.and_then(|id| own.get_mut(*id as usize)) {
+            *own -= mass;
+        }
+    }
+    let share = |(mass, own): (&f32, &f32)| own.max(mass * LEAST_SHARE).max(f32::MIN_POSITIVE).ln();
+    Ok(mass.iter().zip(&own).map(share).collect())
+}
+
+impl Initialise for FirstPiece<'_> {
+    fn name(&self) -> &'static str {
+        "first-piece"
+    }
+
+    fn head(&self) -> Head {
+        Head::Own { bias: true }
+    }
+
+    fn kept_bias(&self, id: u32) -> f32 {
+        self.bias(id)
+    }
+
+    fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
+        Box::pin(async move {
+            let input = self.input.rows(ids).await?.input;
+            let source = self.context.source;
+            let mut output = vec![0.0; input.len()];
+            for (id, row) in ids.iter().zip(output.chunks_exact_mut(source.hidden())) {
+                match source.pieces(self.context.bytes(*id)?).first() {
+                    Some(first) => source.output().row_into(*first, row)?,
+                    None => row.copy_from_slice(source.output_mean()),
+                }
+            }
+            Ok(Rows {
+                input,
+                output: Some(output),
+                bias: Some(ids.iter().map(|id| self.bias(*id)).collect()),
+            })
+        })
+    }
+}

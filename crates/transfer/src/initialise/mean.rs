@@ -1,0 +1,18 @@
+//! The mean row (Hewitt 2021, "Initializing New Word Embeddings for Pretrained Language Models").
+
+use super::{Combination, Context, Weights};
+use crate::TransferError;
+
+/// Every new row is the mean of the model's rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mean;
+
+impl Combination for Mean {
+    fn name(&self) -> &'static str {
+        "mean"
+    }
+
+    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
+        context.bytes(id).map(|_| Weights::new())
+    }
+}

@@ -1,0 +1,95 @@
+//! Methods that make rows for tokens that the model does not have, one a file.
+
+mod combine;
+mod first_piece;
+mod fvt;
+mod mean;
+mod zero;
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use crate::{Overlap, SourceModel, TokenTable, TransferError};
+
+pub use combine::{Combination, Combined, Weights, sums};
+pub use first_piece::{FirstPiece, PieceBigrams};
+pub use fvt::Fvt;
+pub use mean::Mean;
+pub use zero::Zero;
+
+/// What every method sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The model's tokens and rows.
+    pub source: &'a SourceModel,
+    /// The new tokens.
+    pub target: &'a TokenTable,
+    /// Which of them keep a row.
+    pub overlap: &'a Overlap,
+}
+
+/// What a method's rows are used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// The embedding is the head too, where the model has it so; else both are given.
+    AsSource,
+    /// The head has rows of its own, and with `bias` a number for each token that is added to its
+    /// logit.
+    Own {
+        /// Whether there is a bias.
+        bias: bool,
+    },
+}
+
+/// Rows of a batch of tokens.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// Of the embedding: `[tokens, hidden]`.
+    pub input: Vec<f32>,
+    /// Of the head, `[tokens, hidden]`, exactly where it is not the embedding.
+    pub output: Option<Vec<f32>>,
+    /// Of the head, `[tokens]`, in nats, exactly where [`Head::Own`] has a bias.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// What [`Initialise::rows`] returns.
+pub type RowsFuture<'a> = Pin<Box<dyn Future<Output = Result<Rows, TransferError>> + 'a>>;
+
+/// A method that makes rows.
+pub trait Initialise {
+    /// The name in tables and on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What the rows are used for.
+    fn head(&self) -> Head {
+        Head::AsSource
+    }
+
+    /// The bias of a token that keeps its row, in nats, where [`Head::Own`] has one.
+    fn kept_bias(&self, _id: u32) -> f32 {
+        0.0
+    }
+
+    /// Rows of target tokens, in the order of `ids`.
+    ///
+    /// # Errors
+    /// `invalid-argument` for an id without a token, and what the method's model says.
+    fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a>;
+}
+
+/// A method's rows that are there at once.
+fn done<'a>(rows: Result<Rows, TransferError>) -> RowsFuture<'a> {
+    Box::pin(ready(rows))
+}
+
+impl Context<'_> {
+    /// The bytes of a target token.
+    ///
+    /// # Errors
+    /// `invalid-argument` for an id without one.
+    pub fn bytes(&self, id: u32) -> Result<&[u8], TransferError> {
+        self.target.bytes(id).ok_or_else(|| {
+            TransferError::InvalidArgument(format!("the tokenizer has no token {id}"))
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! SmolLM2 under other vocabularies.
+
+mod common;
+
+use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, tokenizer};
+use lexigraft_text::Tokenizer;
+use lexigraft_transfer::{Aids, Origin, graft};
+
+const TEXT: &str = "The river that runs through the old town is crossed by three bridges, and the \
+    oldest of them was built of stone. People who live on its banks say that the water is clear \
+    in spring, when the snow of the mountains melts, and brown in autumn.";
+
+#[test]
+fn a_self_transplant_changes_no_bit() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let (_, overlap, vocabulary) = rows(&source, model.tokenizer(), "zero", Aids::default());
+    assert_eq!(overlap.new_ids().count(), 0);
+    assert_eq!(vocabulary.input.blocks(), source.input().blocks());
+    let grafted =
+        pollster::block_on(graft(&model, model.tokenizer(), &vocabulary)).expect("grafts");
+    let ids = model.tokenizer().encode(TEXT, true).expect("encodes");
+    let logits = |model: &lexigraft_decode::LanguageModel| {
+        let logits = pollster::block_on(model.logits(&ids)).expect("runs");
+        logits.iter().map(|x| x.to_bits()).collect::<Vec<u32>>()
+    };
+    assert_eq!(logits(&grafted), logits(&model));
+    assert_eq!(grafted.info().parameters, model.info().parameters);
+    assert_eq!(grafted.info().resident_bytes, model.info().resident_bytes);
+}
+
+#[test]
+fn permuted_ids_give_permuted_logits() {
+    let model = smollm2();
+    let size = model.tokenizer().vocab_size() as u32;
+    // 7919 is prime to 49152, so this is a permutation.
+    let order: Vec<u32> = (0..size).map(|id| (id * 7919 + 5) % size).collect();
+    let permuted = Tokenizer::from_gguf(gguf_vocabulary(&order)).expect("is a tokenizer");
+    let source = source(model.tokenizer());
+    let (_, overlap, vocabulary) = rows(&source, &permuted, "zero", Aids::default());
+    assert_eq!(overlap.new_ids().count(), 0);
+    let grafted = pollster::block_on(graft(&model, &permuted, &vocabulary)).expect("grafts");
+    let ids = model.tokenizer().encode(TEXT, true).expect("encodes");
+    let new = permuted.encode(TEXT, true).expect("encodes");
+    let back: Vec<u32> = new.iter().map(|id| order[*id as usize]).collect();
+    assert_eq!(back, ids);
+    let before = pollster::block_on(model.logits(&ids)).expect("runs");
+    let after = pollster::block_on(grafted.logits(&new)).expect("runs");
+    for (logit, old) in after.iter().zip(&order) {
+        assert_eq!(logit.to_bits(), before[*old as usize].to_bits(), "{old}");
+    }
+    let (text, _) = greedy(&model, TEXT, 24);
+    assert_eq!(greedy(&grafted, TEXT, 24).0, text);
+}
+
+#[test]
+fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let tokenizer = tokenizer("llama3");
+    let aids = Aids {
+        decoder: Some(model.decoder()),
+    };
+    let original = bits_per_byte(&model, TEXT);
+    let mut found = vec![];
+    for method in ["zero", "mean", "fvt", "fvt+first-piece"] {
+        let (target, overlap, vocabulary) = rows(&source, &tokenizer, method, aids);
+        assert_eq!(vocabulary.input.len(), target.len());
+        for id in 0..target.len() as u32 {
+            if let Origin::Shared(old) | Origin::Special(old) = overlap.origin(id) {
+                let (new, old) = (
+                    vocabulary.input.row_blocks(id),
+                    source.input().row_blocks(old),
+                );
+                assert_eq!(new, old, "{method} {id}");
+            }
+        }
+        let grafted = pollster::block_on(graft(&model, &tokenizer, &vocabulary)).expect("grafts");
+        found.push(bits_per_byte(&grafted, TEXT));
+        eprintln!(
+            "{method}: {:.3} bits per byte, original {original:.3}",
+            found[found.len() - 1]
+        );
+    }
+    let [zero, mean, fvt, first_piece] = found[..] else {
+        unreachable!()
+    };
+    assert!(fvt < mean && fvt < zero, "{found:?}");
+    assert!(first_piece < fvt, "{found:?}");
+    assert!(original < first_piece, "{found:?}");
+}
+
+#[test]
+fn the_mean_of_pieces_is_the_mean_of_pieces() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let (target, overlap, vocabulary) = rows(&source, &tokenizer("qwen3"), "fvt", Aids::default());
+    let mut checked = 0;
+    for id in overlap.new_ids().step_by(997) {
+        let pieces = source.pieces(target.bytes(id).expect("is a token"));
+        let rows: Vec<Vec<f32>> = pieces
+            .iter()
+            .map(|piece| source.input().gather(&[*piece]).expect("is a row"))
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let found = vocabulary.input.gather(&[id]).expect("is a row");
+        for (column, x) in found.iter().enumerate() {
+            let sum: f64 = rows.iter().map(|row| f64::from(row[column])).sum();
+            // Q8_0 rounds to 1/254 of the largest of 32.
+            let block = &found[column / 32 * 32..][..32];
+            let step = block.iter().fold(0f32, |max, x| max.max(x.abs())) / 127.0;
+            let distance = (f64::from(*x) - sum / rows.len() as f64).abs();
+            assert!(distance <= f64::from(step) * 0.52 + 1e-6, "{id} {column}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+#[test]
+fn a_head_of_its_own_is_what_it_says() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let tokenizer = tokenizer("gpt4o");
+    let aids = Aids {
+        decoder: Some(model.decoder()),
+    };
+    let (target, overlap, vocabulary) = rows(&source, &tokenizer, "fvt+first-piece", aids);
+    let output = vocabulary.output.as_ref().expect("has a head");
+    let bias = vocabulary.bias.as_ref().expect("has a bias");
+    assert_eq!(bias.len(), target.len());
+    assert!(bias.iter().all(|bias| bias.is_finite() && *bias <= 0.0));
+    let walk = |text: &str| {
+        let id = target.find(text.as_bytes()).expect(text);
+        (id, source.pieces(text.as_bytes()))
+    };
+    // A word of several pieces, by hand: one context at a time through the model itself.
+    let new = overlap
+        .new_ids()
+        .filter(|id| source.pieces(target.bytes(*id).unwrap()).len() == 2);
+    let mut checked = 0;
+    for id in new.step_by(9001) {
+        let pieces = source.pieces(target.bytes(id).expect("is a token"));
+        assert_eq!(output.row_blocks(id), source.output().row_blocks(pieces[0]));
+        let logits = pollster::block_on(model.logits(&pieces[..1])).expect("runs");
+        let max = logits.iter().copied().fold(f32::MIN, f32::max);
+        let total = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
+        let expected = logits[pieces[1] as usize] - total;
+        // Longer tokens take a share, so the bias may be lower, not higher.
+        assert!(
+            bias[id as usize] <= expected + 1e-2,
+            "{id}: {} {expected}",
+            bias[id as usize]
+        );
+        checked += 1;
+    }
+    assert!(checked >= 3, "{checked}");
+    let (the, pieces) = walk(" the");
+    assert_eq!(pieces.len(), 1);
+    assert!(bias[the as usize] < 0.0, "` these` takes a share of ` the`");
+}
