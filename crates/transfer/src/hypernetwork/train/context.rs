@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use super::TrainError;
 use super::block::Frame;
 use super::frozen::FrozenModel;
-use super::network::{MAX_PIECES, Network, gather};
+use super::network::{MAX_PIECES, Rows, gather};
 use crate::hypernetwork::pieces::PieceVocabulary;
 
 /// Where a token's rows come from.
@@ -210,6 +210,8 @@ pub struct Objective {
     pub middle_spread: Tensor<2>,
     /// New tokens drawn beside those of the batch, to stand for all that are not.
     pub negatives: usize,
+    /// What they are drawn from.
+    pub pool: Vec<u32>,
     pub input_weight: f64,
     pub output_weight: f64,
 }
@@ -221,80 +223,57 @@ pub struct Losses {
     pub output: f64,
 }
 
-/// Loss and gradients over windows read with the tokens of `target`, number `which` of the
-/// caches.
-#[allow(clippy::too_many_arguments, reason = "one call, all of it from one loop")]
-pub fn gradients(
-    network: &Network,
+/// Makes the rows of new tokens of a target in a graph.
+pub trait Predictor {
+    /// Rows of `ids`, in their order.
+    fn rows(&self, ids: &[u32]) -> Rows;
+}
+
+/// The losses of windows read with the tokens of `target`, number `which` of the caches: each a
+/// mean, and their weighted sum as a tensor.
+pub fn loss(
+    predictor: &dyn Predictor,
     model: &FrozenModel,
-    piece_frames: &[Frame],
     objective: &Objective,
     (target, which): (&Target, usize),
     windows: &[&Window],
     rng: &mut ChaCha8Rng,
     device: &Device,
-) -> Result<(Losses, Vec<Tensor<2>>), TrainError> {
+) -> Result<(Losses, Tensor<1>), TrainError> {
     let hidden = model.sizes.hidden;
-    let leaves = network.leaves();
     let encoded: Vec<Vec<u32>> = windows
         .iter()
         .map(|window| target.tokenizer.encode(&window.text, false))
         .collect::<Result<_, _>>()?;
 
-    // Rows of every new token of the batch and of some others, by the number of pieces.
-    let mut groups: Vec<Vec<u32>> = vec![Vec::new(); MAX_PIECES + 1];
-    let mut seen: HashMap<u32, ()> = HashMap::new();
-    let count = |id: u32| match target.sources.get(id as usize) {
-        Some(Source::Pieces(pieces)) => Some(pieces.len()),
-        _ => None,
-    };
-    let in_batch = encoded.iter().flatten().copied();
-    for id in in_batch {
-        if let Some(count) = count(id)
-            && seen.insert(id, ()).is_none()
-        {
-            groups[count].push(id);
-        }
-    }
-    let present = seen.len();
-    let mut drawn = 0usize;
-    for _ in 0..objective.negatives {
-        let id = target.new[rng.random_range(0..target.new.len())];
-        if let Some(count) = count(id)
-            && seen.insert(id, ()).is_none()
-        {
-            groups[count].push(id);
-            drawn += 1;
-        }
-    }
+    // Every new token of the batch, and some others that stand for all the rest.
     let mut place: HashMap<u32, usize> = HashMap::new();
-    let mut weights: Vec<f32> = Vec::new();
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    let absent = (target.new.len().saturating_sub(present)) as f32 / drawn.max(1) as f32;
-    let batch_ids: HashMap<u32, ()> = encoded.iter().flatten().map(|&id| (id, ())).collect();
-    for (count, ids) in groups.iter().enumerate().filter(|(_, ids)| !ids.is_empty()) {
-        let pieces: Vec<&[u32]> = ids
-            .iter()
-            .filter_map(|&id| match &target.sources[id as usize] {
-                Source::Pieces(pieces) => Some(pieces.as_slice()),
-                Source::Shared(_) => None,
-            })
-            .collect();
-        for &id in ids {
-            place.insert(id, place.len());
-            weights.push(if batch_ids.contains_key(&id) {
-                0.0
-            } else {
-                absent.ln()
-            });
+    let mut ids: Vec<u32> = Vec::new();
+    let add = |id: u32, ids: &mut Vec<u32>, place: &mut HashMap<u32, usize>| {
+        let is_new = matches!(target.sources.get(id as usize), Some(Source::Pieces(_)));
+        if is_new && !place.contains_key(&id) {
+            place.insert(id, ids.len());
+            ids.push(id);
         }
-        let x = gather(&model.rows, hidden, &pieces, device);
-        let rows = leaves.forward(x, &piece_frames[count - 1]);
-        inputs.push(rows.input);
-        outputs.push(rows.output);
+    };
+    for &id in encoded.iter().flatten() {
+        add(id, &mut ids, &mut place);
     }
-    let (inputs, outputs) = (Tensor::cat(inputs, 0), Tensor::cat(outputs, 0));
-    let new = place.len();
+    let present = ids.len();
+    for _ in 0..objective.negatives {
+        let id = objective.pool[rng.random_range(0..objective.pool.len())];
+        add(id, &mut ids, &mut place);
+    }
+    let new = ids.len();
+    let absent = (target.new.len() - present.min(target.new.len())) as f32;
+    let absent = (absent / (new - present).max(1) as f32).max(1.0).ln();
+    let weights: Vec<f32> = (0..new)
+        .map(|at| if at < present { 0.0 } else { absent })
+        .collect();
+    let Rows {
+        input: inputs,
+        output: outputs,
+    } = predictor.rows(&ids);
 
     // Input rows: new ones first, then copies of the shared ones.
     let mut copied: HashMap<u32, usize> = HashMap::new();
@@ -363,6 +342,7 @@ pub fn gradients(
     };
 
     // Input rows, through the first blocks.
+    let input_loss = if objective.input_weight > 0.0 {
     let table = if copies.is_empty() {
         inputs
     } else {
@@ -376,7 +356,10 @@ pub fn gradients(
         .select(0, ints(matched));
     let spread = objective.middle_spread.clone();
     let difference = (states - matrix(wanted, hidden)) / spread;
-    let input_loss = (difference.clone() * difference).mean();
+    (difference.clone() * difference).mean()
+    } else {
+        Tensor::zeros([1], device)
+    };
 
     // Output rows, from the teacher's last states.
     let examples = labels.len();
@@ -397,14 +380,5 @@ pub fn gradients(
     };
     let loss = input_loss.mul_scalar(objective.input_weight)
         + output_loss.mul_scalar(objective.output_weight);
-    let mut found = loss.backward();
-    let gradients = leaves
-        .params
-        .iter()
-        .map(|leaf| {
-            leaf.grad_remove(&mut found)
-                .unwrap_or_else(|| leaf.clone().inner().zeros_like())
-        })
-        .collect();
-    Ok((losses, gradients))
+    Ok((losses, loss))
 }

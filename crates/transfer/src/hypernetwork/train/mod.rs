@@ -1,9 +1,11 @@
 //! Training on Burn's autodiff: forced splits first, then the frozen model's own states.
 
 pub mod block;
+pub mod cache;
 pub mod context;
 pub mod evaluate;
 pub mod frozen;
+pub mod head;
 pub mod network;
 pub mod regression;
 pub mod ridge;

@@ -103,14 +103,36 @@ impl Network {
         )
     }
 
+    /// The head, `[FEATURES * hidden, 2 * hidden + 2]`.
+    pub fn head(&self) -> &Tensor<2> {
+        &self.params[self.layers() * BLOCK_TENSORS + 1]
+    }
+
+    pub fn set_head(&mut self, head: Tensor<2>) {
+        let at = self.layers() * BLOCK_TENSORS + 1;
+        self.params[at] = head;
+    }
+
     /// Rows of tokens of `pieces` pieces each, from the source rows of the pieces,
     /// `[batch, pieces, hidden]`.
     pub fn forward(&self, pieces: Tensor<3>, frame: &Frame) -> Rows {
         let [batch, _, hidden] = pieces.dims();
-        let head = &self.params[self.layers() * BLOCK_TENSORS + 1];
-        let raw = self.features(pieces.clone(), frame).matmul(head.clone());
+        let features = self.features(pieces.clone(), frame);
         let mean = pieces.clone().mean_dim(1).reshape([batch, hidden]);
         let first = pieces.narrow(1, 0, 1).reshape([batch, hidden]);
+        self.rows(features, mean, first, self.head())
+    }
+
+    /// Rows from what the head sees, the mean and the first of the pieces' rows.
+    pub fn rows(
+        &self,
+        features: Tensor<2>,
+        mean: Tensor<2>,
+        first: Tensor<2>,
+        head: &Tensor<2>,
+    ) -> Rows {
+        let hidden = self.sizes.hidden;
+        let raw = features.matmul(head.clone());
         let part = |first: usize, count: usize| raw.clone().narrow(1, first, count);
         let input = mean.clone() + part(0, hidden) * self.spread.clone();
         let output = mean.clone()

@@ -62,7 +62,7 @@ pub(super) fn by_count(splits: &[Split]) -> BTreeMap<usize, Vec<&Split>> {
     groups
 }
 
-pub(super) fn targets(model: &FrozenModel, group: &[&Split], device: &Device) -> Tensor<2> {
+pub fn targets(model: &FrozenModel, group: &[&Split], device: &Device) -> Tensor<2> {
     let values: Vec<f32> = group
         .iter()
         .flat_map(|split| model.row(split.token))
@@ -75,7 +75,7 @@ pub(super) fn targets(model: &FrozenModel, group: &[&Split], device: &Device) ->
 }
 
 /// Mean squared error and one minus the cosine, of standardised rows, summed over the rows.
-fn row_loss(found: Tensor<2>, target: Tensor<2>, spread: &Tensor<2>) -> Tensor<1> {
+pub fn row_loss(found: Tensor<2>, target: Tensor<2>, spread: &Tensor<2>) -> Tensor<1> {
     let hidden = found.dims()[1] as f64;
     let found = found / spread.clone();
     let target = target / spread.clone();
@@ -86,7 +86,8 @@ fn row_loss(found: Tensor<2>, target: Tensor<2>, spread: &Tensor<2>) -> Tensor<1
     squares - cosine.sum() + rows
 }
 
-fn cosines(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+/// Cosines of rows, `[rows, 1]`.
+pub fn cosines(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     let length = |x: &Tensor<2>| (x.clone() * x.clone()).sum_dim(1).add_scalar(1e-8).sqrt();
     let lengths = length(&a) * length(&b);
     (a * b).sum_dim(1) / lengths

@@ -3,8 +3,6 @@
 use burn::optim::{AdamW, AdamWConfig, AdamWState, Optimizer};
 use burn::tensor::Tensor;
 
-use super::network::Network;
-
 /// AdamW over a list of matrices.
 pub struct Optimiser {
     adam: AdamW,
@@ -28,15 +26,19 @@ impl Optimiser {
     }
 
     /// Moves the weights; returns the length of the gradient before clipping.
-    pub fn step(&mut self, network: &mut Network, gradients: Vec<Tensor<2>>, rate: f64) -> f64 {
+    pub fn step(
+        &mut self,
+        params: &mut Vec<Tensor<2>>,
+        gradients: Vec<Tensor<2>>,
+        rate: f64,
+    ) -> f64 {
         let squares: f64 = gradients
             .iter()
             .map(|g| f64::from((g.clone() * g.clone()).sum().into_scalar::<f32>()))
             .sum();
         let norm = squares.sqrt();
         let scale = if norm > self.clip { self.clip / norm } else { 1.0 };
-        let work: Vec<_> = network
-            .params
+        let work: Vec<_> = params
             .drain(..)
             .zip(gradients)
             .zip(self.states.drain(..))
@@ -64,10 +66,10 @@ impl Optimiser {
             let Some((param, state)) = even.next() else {
                 break;
             };
-            network.params.push(param);
+            params.push(param);
             self.states.push(state);
             if let Some((param, state)) = odd.next() {
-                network.params.push(param);
+                params.push(param);
                 self.states.push(state);
             }
         }
