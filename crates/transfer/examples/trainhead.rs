@@ -36,8 +36,18 @@ fn main() {
     let mut mean = vec![0f64; hidden];
     for w in &windows { for (m, l) in w.middle.chunks_exact(hidden).zip(w.last.chunks_exact(hidden)).skip(2) { n += 1.0; for i in 0..hidden { let x = m[i].to_f64(); s1[i] += x; s2[i] += x * x; mean[i] += l[i].to_f64(); } } }
     let spread: Vec<f32> = (0..hidden).map(|i| ((s2[i] / n - (s1[i] / n).powi(2)).max(1e-6)).sqrt() as f32).collect();
-    let square: f64 = mean.iter().map(|x| (x / n).powi(2)).sum();
-    let direction: Vec<f32> = mean.iter().map(|x| (x / n / square) as f32).collect();
+    // The direction u of least E[(u h - 1)²]: what a bias of an output row is laid along.
+    let states: Vec<f32> = windows.iter().flat_map(|w| w.last[2 * hidden..].iter().map(|x| x.to_f32())).collect();
+    let rows = states.len() / hidden;
+    let states = Tensor::<2>::from_data(TensorData::new(states, [rows, hidden]), &device);
+    let moments = context::values(states.clone().transpose().matmul(states));
+    let mut moments: Vec<f64> = moments.iter().map(|&x| f64::from(x) / rows as f64).collect();
+    let trace: f64 = (0..hidden).map(|i| moments[i * hidden + i]).sum();
+    for i in 0..hidden { moments[i * hidden + i] += 0.003 * trace / hidden as f64; }
+    let mean: Vec<f64> = mean.iter().map(|x| x / n).collect();
+    let solved = lexigraft_transfer::hypernetwork::train::ridge::solve(&mut moments, mean.clone(), hidden, 1);
+    let scale: f64 = solved.iter().zip(&mean).map(|(a, b)| a * b).sum();
+    let direction: Vec<f32> = solved.iter().map(|x| (x / scale) as f32).collect();
     let (mut d1, mut d2) = (0f64, 0f64);
     for w in &windows { for l in w.last.chunks_exact(hidden).skip(2) { let p: f64 = l.iter().zip(&direction).map(|(a, b)| a.to_f64() * f64::from(*b)).sum(); d1 += p; d2 += p * p; } }
     println!("bias direction: mean {:.3} sd {:.3}", d1 / n, (d2 / n - (d1 / n).powi(2)).sqrt());
