@@ -3,7 +3,8 @@
 // with an online softmax (arXiv 2305.13245, 2205.14135).
 //
 // qkv     [heads + 2 kv_heads, head_dim] f32 of the token, which is at position step[0]
-// cosines, sines  [head_dim] f32, the first half of sines negated: element i turns with i + half
+// cosines, sines  [positions, head_dim] f32 of all positions, the first half of sines negated:
+//         element i turns with i + half
 // keys, values  [kv_heads, capacity, head_dim] f32; position step[0] is written
 // out     [heads, head_dim] f32
 // Features: PARTS as in attention.wgsl, with out as there for one token
@@ -38,7 +39,8 @@ var<workgroup> weight: array<f32, 64>;
 fn rotated(head: u32, i: u32, quads: u32) -> vec4<f32> {
     let half = quads / 2u;
     let other = select(i - half, i + half, i < half);
-    return qkv[head * quads + i] * cosines[i] + qkv[head * quads + other] * sines[i];
+    let angle = step[0] * quads + i;
+    return qkv[head * quads + i] * cosines[angle] + qkv[head * quads + other] * sines[angle];
 }
 
 @compute @workgroup_size(64)

@@ -1,7 +1,8 @@
 // Rotates queries and keys (arXiv 2104.09864) and writes keys and values into the cache in place.
 //
 // qkv     [tokens, (heads + 2 kv_heads) head_dim] f32
-// cos, sin  [tokens, head_dim] f32, the first half of sin negated: element i turns with i + half
+// cos, sin  [positions, head_dim] f32 of all positions, the first half of sin negated: element i
+//         turns with i + half
 // queries [tokens, heads head_dim] f32, rotated
 // keys, values  [kv_heads, capacity, head_dim] f32, written at positions step[0] + token
 // Workgroup: 64 invocations, two elements of a head each; grid.x over the pairs of a token,
@@ -37,11 +38,12 @@ fn main(
     if head >= heads + 2u * kv_heads {
         return;
     }
+    let position = step[0] + token;
     let base = (token * (heads + 2u * kv_heads) + head) * width + i;
     var a = qkv[base];
     var b = qkv[base + half];
     if head < heads + kv_heads {
-        let angle = token * width + i;
+        let angle = position * width + i;
         let c = a * cosines[angle] + b * sines[angle];
         b = b * cosines[angle + half] + a * sines[angle + half];
         a = c;
@@ -52,7 +54,6 @@ fn main(
         queries[place + half] = b;
         return;
     }
-    let position = step[0] + token;
     if head < heads + kv_heads {
         let place = ((head - heads) * p[CAPACITY] + position) * width + i;
         keys[place] = a;

@@ -1,4 +1,5 @@
 import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
+import { watchDevices } from "./device-loss.js";
 import { parseSha256 } from "./digest.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
@@ -38,6 +39,10 @@ type Slot = { queue: JobQueue } & (
 export class EngineHost {
   #started: StartedEngine | undefined;
   #broken: LexigraftError | undefined;
+  #break: (error: LexigraftError) => void = () => undefined;
+  readonly #breaking = new Promise<never>((_, reject) => {
+    this.#break = reject;
+  });
   #lastHandle = 0;
   readonly #slots = new Map<Handle, Slot>();
   readonly #calls = new Map<number, AbortController>();
@@ -46,7 +51,10 @@ export class EngineHost {
   constructor(
     private readonly post: (message: HostMessage, transfer: Transferable[]) => void,
     private readonly environment: EngineEnvironment,
-  ) {}
+  ) {
+    // Nobody may be waiting for it.
+    this.#breaking.catch(() => undefined);
+  }
 
   receive(message: ClientMessage): void {
     if (message.type === "cancel") this.#calls.get(message.id)?.abort();
@@ -57,9 +65,10 @@ export class EngineHost {
     }
   }
 
-  /** Says that the engine cannot be used any more; calls it works on may never end. */
+  /** Says that the engine cannot be used any more. Calls it works on fail, since they might never end. */
   abandon(error: LexigraftError): void {
     this.#broken ??= error;
+    this.#break(this.#broken);
   }
 
   /** Cancels everything, waits for it, and frees the engine. */
@@ -80,9 +89,9 @@ export class EngineHost {
     this.#calls.set(id, controller);
     const emit = (event: Event<M>) => this.post({ type: "event", id, event: event as Event<MethodName> }, []);
     try {
-      if (this.#broken !== undefined) throw this.#broken;
+      if (this.#broken !== undefined && method !== "release") throw this.#broken;
       const handler: Handlers[M] = this.#handlers[method];
-      const value = await handler(params, { signal, emit });
+      const value = await Promise.race([handler(params, { signal, emit }), this.#breaking]);
       this.post({ type: "result", id, value }, transferables(value));
     } catch (thrown) {
       const error = signal.aborted && !isTrap(thrown) ? abortError(signal) : toLexigraftError(thrown);
@@ -96,7 +105,10 @@ export class EngineHost {
   readonly #handlers: Handlers = {
     create: async (params, { signal }) => {
       if (this.#started !== undefined) throw new LexigraftError("internal", "The engine was started twice.");
-      this.#started = await startEngine(this.environment, params, signal);
+      this.#started = await watchDevices(
+        () => startEngine(this.environment, params, signal),
+        (error) => this.abandon(error),
+      );
       return this.#started.device;
     },
     memory: async () => {
@@ -215,8 +227,9 @@ export class EngineHost {
     const slot = this.#slots.get(handle);
     if (slot === undefined) return;
     this.#slots.delete(handle);
+    // What a broken engine works on may never end, and its memory cannot be trusted, not even to free it.
+    if (this.#broken !== undefined) return;
     await slot.queue.close();
-    // After a trap the engine's memory cannot be trusted, not even to free it.
     if (this.#broken === undefined) slot.model.free();
   }
 

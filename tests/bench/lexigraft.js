@@ -42,6 +42,48 @@ window.contestant = {
 
   unload: () => model.dispose(),
 
+  /** What one thread of this machine can do at most in WebAssembly: bytes read and products, a second. */
+  async limits() {
+    const { default: init, MachineProbe } = await import("/pkg/dist/wasm/cpu/lexigraft.js");
+    await init();
+    const bytes = 128 << 20;
+    const rounds = 1 << 22;
+    const probe = new MachineProbe(bytes);
+    const perSecond = (work) => {
+      let best = 0;
+      for (let round = 0; round < 7; round += 1) {
+        const start = performance.now();
+        const amount = work();
+        best = Math.max(best, (amount * 1000) / (performance.now() - start));
+      }
+      return best;
+    };
+    return {
+      bytes: perSecond(() => {
+        probe.read();
+        return bytes;
+      }),
+      products: perSecond(() => probe.multiply(rounds)),
+    };
+  },
+
+  /** Puts the file into the package's cache. */
+  async keep(options) {
+    await this.load(options);
+    model.dispose();
+    await lexigraft.dispose();
+  },
+
+  /** Milliseconds from nothing to the first token of an answer. */
+  async firstToken(options, content) {
+    const start = performance.now();
+    const { fromCache } = await this.load(options);
+    if (!fromCache) throw new Error("the file did not come from the cache");
+    const generation = model.chat([{ role: "user", content }], { temperature: 0, maxTokens: 1 });
+    for await (const _ of generation) break;
+    return performance.now() - start;
+  },
+
   async chat(content, maxTokens) {
     // The engine keeps the last text's keys and values for the next turn; another text in between
     // makes it read the whole prompt again, as the peer is told to with cache_prompt.

@@ -51,6 +51,63 @@ export function decoderSection({ model, prompt, tokens, contestants }) {
   ].join("\n");
 }
 
+/** What a token costs, as shares of what one thread of the machine can do at most. */
+export function limitsSection({ loading, contestants, weights }) {
+  const { limits } = loading;
+  const tokens = summary(contestants[0].measured.map((m) => m.tokensPerSecond)).median;
+  const prefill = summary(
+    contestants[0].measured.map((m) => (m.prefill.promptTokens * 1000) / m.prefill.firstTokenMs),
+  ).median;
+  const giga = (value) => (value / 1e9).toFixed(1);
+  const share = (value, most) => `${((100 * value) / most).toFixed(0)} %`;
+  const row = (what, value, most, unit) => [
+    what,
+    `${giga(value)} ${unit}`,
+    `${giga(most)} ${unit}`,
+    share(value, most),
+  ];
+  return [
+    "## Beside the machine's limits (CPU path, one thread)",
+    "",
+    table(
+      ["", "reached", "the machine's", "share"],
+      [
+        row("decode: weights read", tokens * weights.bytes, limits.bytes, "GB/s"),
+        row("decode: multiplications and additions", tokens * weights.products, limits.products, "G/s"),
+        row(
+          "prefill: multiplications and additions",
+          prefill * weights.prefillProducts,
+          limits.products,
+          "G/s",
+        ),
+      ],
+    ),
+    "",
+    `A decoded token reads ${mib(weights.bytes)} of weights and takes ${(weights.products / 1e6).toFixed(0)} million multiplications and`,
+    "additions, a token of a prompt those without the output head. The machine's limits are those of a loop that reads 128",
+    "MiB, and of one that multiplies 16-bit numbers in registers, in the same browser; bytes have to be unpacked to such",
+    "numbers first.",
+  ].join("\n");
+}
+
+/** From a file that is on this machine to the first token. */
+export function firstTokenSection(contestants) {
+  const [ours, peer] = contestants.map(({ measured }) => summary(measured.map((ms) => ms / 1000)));
+  return [
+    "## From a cached file to the first token (CPU path, one thread)",
+    "",
+    table(
+      ["", "seconds"],
+      [ours, peer].map((figures, index) => [contestants[index].name, spread(figures, 2)]),
+    ),
+    "",
+    "The start of the engine, the load and the prompt, in a fresh page. Ours comes from the package's cache and is",
+    "hashed; the peer is handed its bytes as a blob.",
+    "",
+    `${(ours.median / peer.median).toFixed(2)} times the peer's time.`,
+  ].join("\n");
+}
+
 /** What loading takes on the CPU path. */
 export function loadingSection(loading) {
   const { download, cached, fileBytes, residentBytes, wasmBytes, peakBytes, emptyPageBytes } = loading;

@@ -1,5 +1,5 @@
 import { mib, table } from "./markdown.mjs";
-import { decoderSection, loadingSection } from "./report-decoder.mjs";
+import { decoderSection, firstTokenSection, limitsSection, loadingSection } from "./report-decoder.mjs";
 import { encoderSection } from "./report-encoder.mjs";
 
 /** The measurements as a Markdown page; a part that was not measured is left out. */
@@ -13,7 +13,8 @@ export function report({ date, machine, browser, rounds, sizes, decoder, encoder
     "",
     ...(decoder ? [decoderSection(decoder), ""] : []),
     ...(encoder ? [encoderSection(encoder), ""] : []),
-    ...(decoder ? [loadingSection(decoder.loading), ""] : []),
+    ...(decoder ? [limitsSection(decoder), ""] : []),
+    ...(decoder ? [firstTokenSection(decoder.firstToken), "", loadingSection(decoder.loading), ""] : []),
     "## What is downloaded",
     "",
     table(

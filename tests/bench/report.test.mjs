@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bars } from "./markdown.mjs";
 import { report } from "./report.mjs";
+import { firstTokenSection } from "./report-decoder.mjs";
 import { cosine, summary } from "./statistics.mjs";
 
 const sizes = { cpu: { raw: 4 << 20, gzip: 2 << 20, brotli: 1 << 20 } };
@@ -83,7 +84,13 @@ test("the decoder's section pairs contestants by their threads", () => {
       contestant("Lexigraft, 2 threads", 60, { device: { adapter: "SIMD128, 2 threads" } }),
       contestant("wllama, 2 threads", 20, { threads: 2, multithread: true }),
     ],
+    firstToken: [
+      { name: "Lexigraft", measured: [1000] },
+      { name: "wllama", measured: [4000] },
+    ],
+    weights: { bytes: 1e8, products: 1e8, prefillProducts: 5e7 },
     loading: {
+      limits: { bytes: 1e10, products: 2e10 },
       download: { loadMs: 1000, createMs: 100 },
       cached: { loadMs: 500 },
       fileBytes: 1 << 20,
@@ -96,6 +103,17 @@ test("the decoder's section pairs contestants by their threads", () => {
   assert.match(text, /Lexigraft, 2 threads, beside wllama, 2 threads: 3\.00 times/);
   assert.match(text, /\| Lexigraft, 1 thread \| SIMD128 \| 40\.0 \(40\.0 to 40\.0\) \| 80\.0/);
   assert.match(text, /All wrote the same text\./);
+  assert.match(text, /weights read \| 4\.0 GB\/s \| 10\.0 GB\/s \| 40 % \|/);
+  assert.match(text, /prefill: multiplications and additions \| 4\.0 G\/s \| 20\.0 G\/s \| 20 % \|/);
   assert.match(text, /working set\) \| 1\.50 \|/);
   assert.doesNotMatch(text, /## Sentence|NaN|undefined/);
+});
+
+test("the first token's section says what share of the peer's time it takes", () => {
+  const text = firstTokenSection([
+    { name: "Lexigraft", measured: [1000, 1200, 1100] },
+    { name: "wllama", measured: [4000, 4400, 5000] },
+  ]);
+  assert.match(text, /\| Lexigraft \| 1\.10 \(1\.00 to 1\.20\) \|/);
+  assert.match(text, /0\.25 times the peer's time/);
 });

@@ -5,7 +5,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startChromium } from "../support/chromium.mjs";
-import { measureLoading, measureSpeed } from "./measure-decoder.mjs";
+import { measureFirstToken, measureLoading, measureSpeed } from "./measure-decoder.mjs";
 import { measureEncoder } from "./measure-encoder.mjs";
 import { report } from "./report.mjs";
 import { moduleSizes } from "./sizes.mjs";
@@ -40,7 +40,10 @@ if (only !== "encoder") {
     model: "SmolLM2-135M-Instruct Q4_1",
     prompt,
     tokens,
+    // 30 blocks of 576 x 960 + 576 x 576 + 3 x 576 x 1536 products; the head has 49152 x 576.
+    weights: { bytes: 96_436_224, products: 134_479_872, prefillProducts: 106_168_320 },
     loading: await measureLoading("cpu"),
+    firstToken: await measureFirstToken({ rounds: Math.min(rounds, 3), prompt }),
     contestants: await measureSpeed({ rounds, tokens, webgpu, prompt, longPrompt }),
   };
 }

@@ -3,19 +3,37 @@ import { Wllama } from "/node_modules/@wllama/wllama/esm/index.js";
 
 let wllama;
 
+async function begin(blob, { threads, contextLength }) {
+  const wasm = new URL("/node_modules/@wllama/wllama/esm/wasm/wllama.wasm", location.href).href;
+  wllama = new Wllama({ default: wasm }, { suppressNativeLog: true });
+  await wllama.loadModel([blob], { n_ctx: contextLength, n_threads: threads, n_gpu_layers: 0 });
+}
+
 window.contestant = {
   async load({ url, threads, contextLength }) {
-    const wasm = new URL("/node_modules/@wllama/wllama/esm/wasm/wllama.wasm", location.href).href;
-    wllama = new Wllama({ default: wasm }, { suppressNativeLog: true });
     const blob = await (await fetch(url)).blob();
     const start = performance.now();
-    await wllama.loadModel([blob], { n_ctx: contextLength, n_threads: threads, n_gpu_layers: 0 });
+    await begin(blob, { threads, contextLength });
     return {
       loadMs: performance.now() - start,
       threads: wllama.getNumThreads(),
       multithread: wllama.isMultithread(),
       version: Wllama.getLibllamaVersion(),
     };
+  },
+
+  /** The browser's own cache is warm after this. */
+  keep: async ({ url }) => {
+    await (await fetch(url)).blob();
+  },
+
+  /** Milliseconds from nothing but the file's bytes to the first token of an answer. */
+  async firstToken({ url, threads, contextLength }, content) {
+    const blob = await (await fetch(url)).blob();
+    const start = performance.now();
+    await begin(blob, { threads, contextLength });
+    await this.chat(content, 1);
+    return performance.now() - start;
   },
 
   async chat(content, maxTokens) {

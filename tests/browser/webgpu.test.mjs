@@ -62,3 +62,19 @@ test("embeddings agree with the reference", async () => {
   }
   assert.deepEqual(page.problems, []);
 });
+
+test("a device lost in the middle of a generation is reported, and a new one starts from the cache", async () => {
+  assert.equal((await page.call("createLosable")).kind, "webgpu");
+  await page.call("load", `/models/${models.smollm2}`);
+  const { pieces, during, after, disposed } = await page.call("loseDevice", prompts[0].prompt);
+  assert.ok(pieces < 200, `${pieces} pieces`);
+  assert.equal(during.code, "device-lost", during.message);
+  assert.equal(after.code, "device-lost");
+  assert.equal(disposed, undefined);
+
+  await page.call("createLosable");
+  const { events } = await page.call("load", `/models/${models.smollm2}`);
+  assert.ok(events.some(({ fromCache }) => fromCache));
+  const again = await page.call("generate", prompts[0].prompt, { temperature: 0, maxTokens: 2 });
+  assert.deepEqual(again.ids, prompts[0].greedy_ids.slice(0, 2));
+});

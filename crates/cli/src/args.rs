@@ -9,6 +9,7 @@ use lexigraft_models::DeviceKind;
 use lexigraft_transfer::Method;
 use lexigraft_vision::picture::Crop;
 
+use crate::bytes_args::{BytesEvalArgs, GenerateBytesArgs, NextByteArgs, ScoreBytesArgs};
 use crate::graft_args::GraftArgs;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
@@ -40,6 +41,25 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft graft --model SmolLM2-135M-Instruct.Q4_1.gguf --tokenizer llama3/tokenizer.json --method fvt")]
     Graft(GraftArgs),
+    /// Give the distribution of the byte after a text that may end anywhere.
+    #[command(after_help = "Examples:
+  lexigraft next-byte --model SmolLM2-135M-Instruct.Q4_1.gguf --prefix \"The capital of Fra\"
+  lexigraft next-byte --model M.gguf --prefix-hex 54686520 --estimand all --beam 8 --json")]
+    NextByte(NextByteArgs),
+    /// Measure how likely a model finds each byte of a text.
+    #[command(after_help = "Example:
+  lexigraft score-bytes --model SmolLM2-135M-Instruct.Q4_1.gguf --hex 48656c6c6f --json")]
+    ScoreBytes(ScoreBytesArgs),
+    /// Continue a prompt byte by byte, wherever it was cut; with constraints, or several models.
+    #[command(after_help = "Examples:
+  lexigraft generate-bytes --model SmolLM2-135M-Instruct.Q4_1.gguf --prompt \"The capital of Fra\" --temperature 0
+  lexigraft generate-bytes --model M.gguf --prompt \"Born on \" --regex \"[0-9]{4}-[0-9]{2}-[0-9]{2}\"
+  lexigraft generate-bytes --model A.gguf --with B.gguf --combine product --prompt \"Once\"")]
+    GenerateBytes(GenerateBytesArgs),
+    /// Measure byte-level decoding against plain prompting, token healing and token alignment.
+    #[command(after_help = "Example:
+  lexigraft bytes-eval --model SmolLM2-135M-Instruct.Q4_1.gguf README.md docs/*.md crates/text/src/*.rs")]
+    BytesEval(BytesEvalArgs),
     /// Turn a text into one vector with a BERT-family encoder.
     #[command(after_help = "Example:
   lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]
@@ -76,7 +96,7 @@ impl From<Device> for DeviceKind {
 }
 
 /// What runs a model.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub struct DeviceArgs {
     /// What runs the model.
     #[arg(long, value_enum, default_value = "cpu")]

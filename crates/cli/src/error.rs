@@ -37,6 +37,12 @@ pub enum CliError {
         path = .0.display()
     )]
     NoModel(PathBuf),
+    #[error("{0:?} is no even number of hexadecimal digits")]
+    BadHex(String),
+    #[error("--suffix and --with need --method exact")]
+    OnlyExact,
+    #[error("the files have only {found} passages of {tokens} tokens to cut; give longer ones")]
+    TooFewPassages { found: usize, tokens: usize },
     #[error("cannot write the result: {0}")]
     Write(#[from] std::io::Error),
     #[error("cannot write the result as JSON: {0}")]
@@ -50,7 +56,12 @@ impl CliError {
             Self::Vision(error) => error.code(),
             Self::Transfer(error) => error.code(),
             Self::Read { .. } | Self::Write(_) => "io",
-            Self::NotText { .. } | Self::NoModel(_) | Self::RawInput { .. } => "invalid-argument",
+            Self::NotText { .. }
+            | Self::NoModel(_)
+            | Self::RawInput { .. }
+            | Self::BadHex(_)
+            | Self::OnlyExact
+            | Self::TooFewPassages { .. } => "invalid-argument",
             Self::Json(_) => "internal",
         }
     }

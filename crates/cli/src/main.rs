@@ -1,6 +1,10 @@
 //! `lexigraft`: the jobs of the browser toolkit on the command line.
 
 mod args;
+mod bytes;
+mod bytes_args;
+mod bytes_eval;
+mod bytes_eval_cases;
 mod embed;
 mod error;
 mod generate;
@@ -26,6 +30,10 @@ fn main() -> ExitCode {
             Command::Generate(args) => generate::run(args).await,
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Score(args) => score::run(args).await,
+            Command::NextByte(args) => bytes::next_byte(args).await,
+            Command::ScoreBytes(args) => bytes::score(args).await,
+            Command::GenerateBytes(args) => bytes::generate(args).await,
+            Command::BytesEval(args) => bytes_eval::run(args).await,
             Command::Embed(args) => embed::run(args).await,
             Command::Graft(args) => graft::run(args).await,
             Command::See(args) => see::run(args).await,

@@ -23,6 +23,22 @@ pub enum DecodeError {
         "the prompt has {tokens} tokens, but the context holds {context}, one of them for the answer; shorten the prompt"
     )]
     PromptTooLong { tokens: usize, context: usize },
+    #[error(
+        "no token sequence of this vocabulary covers the text up to byte {at} (0x{byte:02X}); leave that byte out, or ask for all tokenizations"
+    )]
+    NoTokenization { byte: u8, at: usize },
+    #[error(
+        "the text has more than {most} tokenizations at byte {at}; ask for a beam of the likeliest ones, or for canonical ones"
+    )]
+    TooManyTokenizations { at: usize, most: usize },
+    #[error("no byte is left that may come at byte {at}: {reason}")]
+    ContradictoryConstraints { at: usize, reason: String },
+    #[error("{0}")]
+    BadConstraint(String),
+    #[error(
+        "the vocabulary has no tokens for filling in the middle; use a model that was trained with them"
+    )]
+    NoFillInTheMiddle,
     #[error("{0}")]
     InvalidArgument(String),
     #[error("aborted")]
@@ -40,6 +56,11 @@ impl DecodeError {
             Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
             Self::NoChatTemplate => "bad-template",
             Self::PromptTooLong { .. } => "prompt-too-long",
+            Self::NoTokenization { .. } => "no-tokenization",
+            Self::TooManyTokenizations { .. } => "too-many-tokenizations",
+            Self::ContradictoryConstraints { .. } => "contradictory-constraints",
+            Self::BadConstraint(_) => "bad-constraint",
+            Self::NoFillInTheMiddle => "no-fill-in-the-middle",
             Self::InvalidArgument(_) => "invalid-argument",
             Self::Aborted => "aborted",
         }

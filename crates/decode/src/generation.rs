@@ -108,6 +108,8 @@ pub struct Generation {
     logits: Option<Vec<f32>>,
     /// The next token, where the device chose it and kept the logits.
     likeliest: Option<u32>,
+    /// The largest logits, where the device chose them and no others matter.
+    largest: Option<Vec<(u32, f32)>>,
     ended: Option<GenerationResult>,
     prefill: Duration,
     decode: Duration,
@@ -178,6 +180,7 @@ impl Generation {
             cache: Some(cache),
             logits: None,
             likeliest: None,
+            largest: None,
             ended: None,
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
@@ -235,6 +238,13 @@ impl Generation {
                 if self.likeliest.is_some() {
                     return Ok(());
                 }
+            } else if let Some(k) = self.sampler.needed()
+                && !self.options.log_probs
+            {
+                self.largest = self.model.last_top_k(hidden.clone(), k).await?;
+                if self.largest.is_some() {
+                    return Ok(());
+                }
             }
             self.logits = Some(self.model.last_logits(hidden).await?);
         }
@@ -242,8 +252,11 @@ impl Generation {
     }
 
     fn choose(&mut self) -> Result<Step, DecodeError> {
-        let likeliest = self.likeliest.take().map(|id| (id, &[][..]));
-        let chosen = likeliest.or_else(|| {
+        let on_device = match self.largest.take() {
+            Some(largest) => self.sampler.sample_largest(&largest),
+            None => self.likeliest.take(),
+        };
+        let chosen = on_device.map(|id| (id, &[][..])).or_else(|| {
             let logits = self.logits.as_deref()?;
             Some((self.sampler.sample(logits)?, logits))
         });

@@ -243,9 +243,7 @@ impl LanguageModel {
 
     /// Logits `[vocab]` of the last row of `hidden`, on the host.
     pub(crate) async fn last_logits(&self, hidden: Tensor<2>) -> Result<Vec<f32>, DecodeError> {
-        let last = hidden.dims()[0] - 1;
-        let logits = self.decoder().logits(hidden.narrow(0, last, 1));
-        Ok(read_f32(logits).await?)
+        Ok(read_f32(self.decoder().last_logits(hidden)).await?)
     }
 
     /// The id with the largest logit after the last row of `hidden`, where the device chooses.
@@ -254,9 +252,17 @@ impl LanguageModel {
         &self,
         hidden: Tensor<2>,
     ) -> Result<Option<u32>, DecodeError> {
-        let last = hidden.dims()[0] - 1;
-        let ids = self.decoder().likeliest(hidden.narrow(0, last, 1)).await?;
-        Ok(ids.and_then(|ids| ids.first().copied().flatten()))
+        Ok(self.decoder().last_likeliest(hidden).await?)
+    }
+
+    /// The `k` largest logits after the last row of `hidden` with their ids, where the device
+    /// chooses them.
+    pub(crate) async fn last_top_k(
+        &self,
+        hidden: Tensor<2>,
+        k: usize,
+    ) -> Result<Option<Vec<(u32, f32)>>, DecodeError> {
+        Ok(self.decoder().last_top_k(hidden, k).await?)
     }
 
     /// Takes the idle cache, if there is one.

@@ -4,6 +4,7 @@
 //! prompt or one token a step, so that a caller can stop between any two. [`TextEncoder`] joins
 //! tokenizer and encoder.
 
+pub mod bytes;
 mod error;
 mod generation;
 mod language_model;

@@ -123,6 +123,23 @@ impl Sampler {
         (options.temperature == 0.0 || options.top_k == 1) && options.repetition_penalty == 1.0
     }
 
+    /// How many of the largest logits, as the model gives them, are all that the choice depends on.
+    pub fn needed(&self) -> Option<usize> {
+        let options = &self.options;
+        (options.top_k > 0 && options.repetition_penalty == 1.0).then_some(options.top_k)
+    }
+
+    /// Chooses among the [`needed`](Self::needed) largest logits with their ids, in any order, as
+    /// [`sample`](Self::sample) does among all. `None` if there is none.
+    pub fn sample_largest(&mut self, largest: &[(u32, f32)]) -> Option<u32> {
+        if self.is_argmax() {
+            return argmax(largest.iter().copied());
+        }
+        self.candidates.clear();
+        self.candidates.extend(largest);
+        self.draw()
+    }
+
     /// Chooses the next token from `logits` `[vocab]`. `None` if no logit is a number.
     pub fn sample(&mut self, logits: &[f32]) -> Option<u32> {
         let penalty = self.options.repetition_penalty;
@@ -143,6 +160,12 @@ impl Sampler {
         let candidates = &mut self.candidates;
         candidates.clear();
         candidates.extend(all.map(penalised).filter(|(_, logit)| !logit.is_nan()));
+        self.draw()
+    }
+
+    /// What comes after the repetition penalty.
+    fn draw(&mut self) -> Option<u32> {
+        let candidates = &mut self.candidates;
         let likelier = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         let top_k = self.options.top_k;
         if top_k > 0 && top_k < candidates.len() {
@@ -254,6 +277,35 @@ mod tests {
         let share = shares(cold, &[1.0, 0.0], 40_000)[0];
         let expected = 1.0 / (1.0 + (-2f64).exp());
         assert!((share - expected).abs() < 0.01, "{share} {expected}");
+    }
+
+    #[test]
+    fn the_largest_logits_are_enough_where_it_is_said() {
+        let logits: Vec<f32> = (0..500).map(|i| ((i * 7919) % 101) as f32 / 9.0).collect();
+        for (top_k, top_p, min_p) in [(40, 0.95, 0.0), (3, 1.0, 0.2), (200, 0.5, 0.0)] {
+            let options = SamplerOptions {
+                top_k,
+                top_p,
+                min_p,
+                ..options()
+            };
+            let mut all = Sampler::new(options.clone()).unwrap();
+            let mut few = Sampler::new(options).unwrap();
+            let mut largest: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+            largest.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            largest.truncate(few.needed().unwrap());
+            largest.reverse();
+            for _ in 0..200 {
+                assert_eq!(few.sample_largest(&largest), all.sample(&logits));
+            }
+        }
+        let penalty = SamplerOptions {
+            top_k: 40,
+            repetition_penalty: 1.1,
+            ..options()
+        };
+        assert_eq!(Sampler::new(penalty).unwrap().needed(), None);
+        assert_eq!(Sampler::new(options()).unwrap().needed(), None);
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub enum KernelError {
         message: String,
     },
 
+    /// The device gave nothing back.
+    #[error("the device did not give its result back: {0}. Load the model again")]
+    DeviceLost(String),
+
     /// Blocks could not be dequantised.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -64,7 +68,7 @@ impl KernelError {
             Self::InvalidArgument(_) => "invalid-argument",
             Self::NotFinite { .. } => "bad-checkpoint",
             Self::OutOfMemory { .. } => "out-of-memory",
-            Self::SelfTest { .. } => "device-lost",
+            Self::SelfTest { .. } | Self::DeviceLost(_) => "device-lost",
             Self::Checkpoint(error) => error.code(),
         }
     }

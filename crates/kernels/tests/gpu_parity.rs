@@ -411,7 +411,7 @@ fn rotations_and_steps_over_caches_of_many_shapes_agree() {
             let qkv = random.activations(tokens * columns);
             // Angles make cosines and sines; their first halves repeat, the sines' negated.
             let mut angles = |f: fn(f32) -> f32, sign: f32| -> Vec<f32> {
-                let half = random.activations(tokens * head_dim / 2);
+                let half = random.activations((start + tokens) * head_dim / 2);
                 let rows = half.chunks_exact(head_dim / 2);
                 rows.flat_map(|row| {
                     let first = row.iter().map(move |x| sign * f(3.0 * x));
@@ -424,7 +424,7 @@ fn rotations_and_steps_over_caches_of_many_shapes_agree() {
                 twin::rope_append(&qkv, shape, [&cos, &sin], start, [&keys, &values]);
             let expected =
                 twin::attention(&queries, &new_keys, &new_values, shape, capacity, start);
-            let table = [1, tokens, head_dim];
+            let table = [start + tokens, head_dim];
             let (c, s) = (tensor(&cos, table), tensor(&sin, table));
             let what = format!("{shape:?}, {tokens} tokens at {start}");
             let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|x| f64::from(*x)).collect() };
@@ -477,10 +477,87 @@ fn the_largest_is_found_wherever_it_is() {
         x[2 * width - 1] = 5.0;
         x[3 * width - 1] = 7.0;
         let expected = twin::argmax(&x, width);
-        let found = gpu::argmax(tensor(&x, [rows, width])).unwrap();
-        let found = pollster::block_on(found.into_data_async()).unwrap();
-        let found: Vec<i64> = found.iter::<i64>().collect();
+        let found = pollster::block_on(gpu::argmax(tensor(&x, [rows, width]))).unwrap();
         assert_eq!(found, expected, "{width}");
+    }
+}
+
+#[test]
+fn the_largest_k_are_found_in_order() {
+    let mut random = Random(22);
+    for width in [1, 39, 40, 1023, 1024, 1025, 5000, 131_073] {
+        let mut x = random.activations(width);
+        // Ties, both zeros, infinities and NaN.
+        for special in [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.5] {
+            for _ in 0..3 {
+                x[random.below(width)] = special;
+            }
+        }
+        for k in [1, 2, 40, 128] {
+            let found = gpu::top_k(tensor(&x, [1, width]), k);
+            let found = pollster::block_on(found).unwrap();
+            let bits = |pairs: Vec<(u32, f32)>| -> Vec<(u32, u32)> {
+                pairs.iter().map(|(id, x)| (*id, x.to_bits())).collect()
+            };
+            assert_eq!(bits(found), bits(twin::top_k(&x, k)), "{k} of {width}");
+        }
+    }
+    for k in [0, 129] {
+        assert!(pollster::block_on(gpu::top_k(tensor(&[0.0], [1, 1]), k)).is_err());
+    }
+}
+
+#[test]
+fn log_probabilities_of_targets_agree() {
+    let mut random = Random(20);
+    for (rows, width) in [(1, 1), (3, 255), (2, 257), (5, 49_152)] {
+        for magnitude in [1.0f32, 80.0] {
+            let logits = random.activations(rows * width);
+            let logits: Vec<f32> = logits.iter().map(|x| x * magnitude).collect();
+            let targets: Vec<u32> = (0..rows).map(|_| random.below(width) as u32).collect();
+            let expected = twin::target_log_probs(&logits, &targets);
+            let found = gpu::target_log_probs(tensor(&logits, [rows, width]), &targets).unwrap();
+            let what = format!("{rows} x {width} up to {magnitude}");
+            assert_close(&what, &read(found), &expected, |_| {
+                2e-5 * f64::from(magnitude)
+            });
+        }
+    }
+    let logits = tensor(&[0.0; 6], [2, 3]);
+    assert!(gpu::target_log_probs(logits.clone(), &[0, 3]).is_err());
+    assert!(gpu::target_log_probs(logits, &[0]).is_err());
+}
+
+#[test]
+fn sums_means_and_copies_agree() {
+    let mut random = Random(21);
+    // The last needs more workgroups than a grid is wide.
+    for (tokens, width) in [(1, 1), (3, 97), (64, 384), (5000, 900)] {
+        let x = random.activations(tokens * width);
+        let table = random.activations((tokens + 1) * width);
+        let from = tensor(&x, [tokens, width]);
+        let sum: Vec<f64> = x
+            .iter()
+            .zip(&table)
+            .map(|(x, y)| f64::from(x + y))
+            .collect();
+        let found = gpu::add_rows(from.clone(), &tensor(&table, [tokens + 1, width])).unwrap();
+        let what = format!("{tokens} x {width}");
+        assert_close(&what, &read(found), &sum, |_| 1e-6);
+        let mean = twin::mean_rows(&x, width);
+        let found = gpu::mean_rows(from.clone()).unwrap();
+        assert_close(&what, &read(found), &mean, |_| 1e-4);
+        let found = gpu::last_row(from).unwrap();
+        assert_eq!(read(found), x[(tokens - 1) * width..], "{what}");
+    }
+    let cache = random.activations(3 * 5 * 8);
+    for (len, capacity) in [(0, 4), (5, 5), (4, 70)] {
+        let grown = gpu::grow_cache(&tensor(&cache, [3, 5, 8]), len, capacity).unwrap();
+        let grown = read(grown);
+        for head in 0..3 {
+            let (new, old) = (&grown[head * capacity * 8..], &cache[head * 5 * 8..]);
+            assert_eq!(new[..len * 8], old[..len * 8]);
+        }
     }
 }
 

@@ -3,13 +3,26 @@
 
 mod common;
 
-use common::{Random, TYPES, dequantised, half_places, random_blocks, reference};
+use common::{
+    Random, TYPES, dequantised, fixed_error, fixed_reference, half_places, random_blocks, reference,
+};
 use lexigraft_checkpoint::DType;
-use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Scratch, pool};
+use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Part, RowOrder, Scratch, pool};
 
 /// Multiplies with all instruction sets, compares them bit for bit and with
 /// the reference, and gives the result.
 fn check(matrix: &PackedMatrix, dtype: DType, w: &[f32], x: &[f32], tokens: usize) -> Vec<f32> {
+    check_with(matrix, |w, x| reference(dtype, w, x), w, x, tokens)
+}
+
+/// As [`check`], where `reference` gives a product and the bound of its error.
+fn check_with(
+    matrix: &PackedMatrix,
+    reference: impl Fn(&[f32], &[f32]) -> (f64, f64),
+    w: &[f32],
+    x: &[f32],
+    tokens: usize,
+) -> Vec<f32> {
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let mut portable = vec![0.0; tokens * rows];
     let mut scratch = Scratch::with(Instructions::PORTABLE);
@@ -19,7 +32,7 @@ fn check(matrix: &PackedMatrix, dtype: DType, w: &[f32], x: &[f32], tokens: usiz
     for (token, x) in x.chunks_exact(cols).enumerate() {
         for (row, w) in w.chunks_exact(cols).enumerate() {
             let found = portable[token * rows + row];
-            let (expected, bound) = reference(dtype, w, x);
+            let (expected, bound) = reference(w, x);
             let error = (f64::from(found) - expected).abs();
             assert!(
                 error <= bound,
@@ -87,6 +100,95 @@ fn random_shapes_agree_with_double_precision() {
             check(&matrix, dtype, &dequantised(dtype, &blocks), &x, tokens);
         }
     }
+}
+
+/// A matrix for products alone.
+fn for_products(dtype: DType, rows: usize, cols: usize, blocks: &[u8]) -> PackedMatrix {
+    let order = RowOrder::AsStored;
+    let part = Part { dtype, rows, order };
+    let mut builder = PackedMatrix::product_builder(cols, &[part]).unwrap();
+    builder.push(blocks).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn fixed_point_products_agree_with_double_precision() {
+    let mut random = Random(11);
+    for dtype in [DType::F32, DType::F16, DType::BF16] {
+        for case in 0..24 {
+            let (rows, cols) = (1 + random.below(37), 32 * (1 + random.below(20)));
+            let tokens = [1, 2, 3, 4, 5, 8, 11][case % 7];
+            let blocks = random_blocks(&mut random, dtype, rows * cols);
+            let matrix = for_products(dtype, rows, cols, &blocks);
+            assert!(matrix.bytes() <= rows.next_multiple_of(8) * cols / 32 * 68);
+            let (w, x) = (
+                dequantised(dtype, &blocks),
+                random.activations(tokens * cols),
+            );
+            check_with(&matrix, fixed_reference, &w, &x, tokens);
+            let mut row = vec![0.0; cols];
+            matrix.rows_into(&[rows as u32 - 1], &mut row).unwrap();
+            for (found, w) in row.chunks(32).zip(w[(rows - 1) * cols..].chunks(32)) {
+                let bound = 1.001 * fixed_error(w) + 1e-37;
+                for (found, w) in found.iter().zip(w) {
+                    let error = f64::from(found - w).abs();
+                    assert!(error <= bound, "{found}, not {w}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn fixed_point_sums_of_the_largest_numbers_do_not_wrap() {
+    let (rows, cols, tokens) = (9, 64, 5);
+    for (sign, scale) in [(1.0f32, 1.0f32), (-1.0, 1e30), (1.0, 1e-30)] {
+        let w = vec![sign * scale; rows * cols];
+        let blocks: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let matrix = for_products(DType::F32, rows, cols, &blocks);
+        check_with(
+            &matrix,
+            fixed_reference,
+            &w,
+            &vec![3.0; tokens * cols],
+            tokens,
+        );
+    }
+    // Zeros and what is too small to be scaled.
+    let w = vec![1e-38f32; cols];
+    let blocks: Vec<u8> = w.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let mut out = [1.0];
+    let matrix = for_products(DType::F32, 1, cols, &blocks);
+    matrix
+        .matvec(&vec![1.0; cols], &mut out, &mut Scratch::new())
+        .unwrap();
+    assert_eq!(out, [0.0]);
+    // Damage is found where it is.
+    let mut blocks: Vec<u8> = vec![0; rows * cols * 4];
+    blocks[7 * cols * 4..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let order = RowOrder::AsStored;
+    let dtype = DType::F32;
+    let part = Part { dtype, rows, order };
+    let mut builder = PackedMatrix::product_builder(cols, &[part]).unwrap();
+    let error = builder.push(&blocks).unwrap_err();
+    assert_eq!(error.code(), "bad-checkpoint");
+    assert!(error.to_string().contains("row 7"), "{error}");
+}
+
+#[test]
+fn rows_that_are_no_whole_blocks_stay_as_they_are() {
+    let mut random = Random(12);
+    let (rows, cols) = (9, 33);
+    let blocks = random_blocks(&mut random, DType::F32, rows * cols);
+    let matrix = for_products(DType::F32, rows, cols, &blocks);
+    let x = random.activations(cols);
+    check(
+        &matrix,
+        DType::F32,
+        &dequantised(DType::F32, &blocks),
+        &x,
+        1,
+    );
 }
 
 #[test]

@@ -54,15 +54,14 @@ async fn run(path: &Path, prompt: usize, new: usize) -> Result<(), Box<dyn std::
         cache.truncate(0);
         let (at, before) = (Instant::now(), counters());
         let hidden = decoder.forward(&ids, &mut cache)?;
-        let last = hidden.narrow(0, ids.len() - 1, 1);
-        let next = decoder.likeliest(last).await?;
+        let next = decoder.last_likeliest(hidden).await?;
         println!(
             "prefill   {:.0} ms for {prompt} tokens, the {pass} time",
             milliseconds(at)
         );
         report(before, 1, layers);
         if pass == "second" {
-            ids = next.into_iter().flatten().flatten().collect();
+            ids = next.into_iter().collect();
         }
     }
     let mut times = Vec::new();
@@ -74,8 +73,8 @@ async fn run(path: &Path, prompt: usize, new: usize) -> Result<(), Box<dyn std::
         }
         let at = Instant::now();
         let hidden = decoder.forward(&ids, &mut cache)?;
-        let next = decoder.likeliest(hidden).await?;
-        ids = next.into_iter().flatten().flatten().collect();
+        let next = decoder.last_likeliest(hidden).await?;
+        ids = next.into_iter().collect();
         times.push(milliseconds(at));
     }
     let mut steady = times.split_off(2);

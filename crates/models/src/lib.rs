@@ -17,15 +17,16 @@ mod loader;
 mod norm;
 mod rope;
 mod stored;
+#[cfg(feature = "reference")]
 pub mod vision;
 
 pub use device::{ComputeDevice, DeviceKind};
 pub use error::ModelError;
 #[doc(no_inline)]
 #[cfg(feature = "cpu")]
-pub use lexigraft_kernels::cpu::pool as threads;
+pub use lexigraft_kernels::cpu::{pool as threads, probe};
 pub use linear::{Embedding, Linear};
 pub use loader::{LoadProgress, WeightLoader};
 pub use norm::{LayerNorm, RmsNorm};
-pub use rope::{Rope, RopeScaling};
+pub use rope::RopeScaling;
 pub use stored::MatrixBuilder;

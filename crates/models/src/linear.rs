@@ -1,7 +1,9 @@
 #[cfg(feature = "cpu")]
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::{Int, TensorData};
 #[cfg(feature = "cpu")]
 use lexigraft_kernels::cpu::PackedMatrix;
 #[cfg(feature = "gpu")]
@@ -20,6 +22,8 @@ use crate::RmsNorm;
     reason = "one a matrix, beside its megabytes"
 )]
 enum StoredWeight {
+    /// Singles for Burn's own product: any backend, and gradients.
+    #[cfg(feature = "reference")]
     Dense(Tensor<2>),
     /// Quantised as in the file, for the processor's integer units.
     #[cfg(feature = "cpu")]
@@ -43,6 +47,7 @@ struct Around<'a> {
 impl StoredWeight {
     fn resident_bytes(&self) -> u64 {
         match self {
+            #[cfg(feature = "reference")]
             Self::Dense(weight) => weight.shape().num_elements() as u64 * 4,
             #[cfg(feature = "cpu")]
             Self::Packed(weight) => weight.bytes() as u64,
@@ -61,56 +66,74 @@ impl StoredWeight {
             gelu,
             residual,
         } = around;
+        #[cfg(feature = "gpu")]
+        if let Self::Gpu(weight) = self {
+            let around = gpu::Around {
+                norm: norm.map(|norm| (norm.weight(), norm.eps())),
+                swiglu: gated,
+                bias,
+                gelu,
+                residual: residual.as_ref(),
+            };
+            return done(gpu::project(x, weight, around));
+        }
+        let x = match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
         // The residual is the product's own only where nothing comes between.
         let (own, later) = if gated || gelu {
             (None, residual)
         } else {
             (residual, None)
         };
-        let normed = |x| match norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        let mut y = match self {
-            #[cfg(feature = "gpu")]
-            Self::Gpu(weight) => {
-                let around = gpu::Around {
-                    norm: norm.map(|norm| (norm.weight(), norm.eps())),
-                    swiglu: gated,
-                    bias,
-                    gelu,
-                    residual: own.as_ref().or(later.as_ref()),
-                };
-                return done(gpu::project(x, weight, around));
-            }
+        let y = self.plain(x, bias, own);
+        let y = if gated { ops::swiglu(y) } else { y };
+        let y = if gelu { ops::gelu(y) } else { y };
+        match later {
+            Some(residual) => ops::add_rows(y, &residual),
+            None => y,
+        }
+    }
+
+    /// `x Wᵀ + bias + residual`.
+    fn plain(
+        &self,
+        x: Tensor<2>,
+        bias: Option<&Tensor<1>>,
+        residual: Option<Tensor<2>>,
+    ) -> Tensor<2> {
+        match self {
+            #[cfg(feature = "reference")]
             Self::Dense(weight) => {
-                let y = normed(x).matmul(weight.clone().transpose());
-                match own {
+                let mut y = x.matmul(weight.clone().transpose());
+                if let Some(bias) = bias {
+                    y = y + bias.clone().unsqueeze();
+                }
+                match residual {
                     Some(residual) => residual + y,
                     None => y,
                 }
             }
             #[cfg(feature = "cpu")]
-            Self::Packed(weight) => ops::packed_linear(normed(x), weight, own),
-        };
-        if let Some(bias) = bias {
-            y = y + bias.clone().unsqueeze();
-        }
-        if gated {
-            y = ops::swiglu(y);
-        }
-        if gelu {
-            y = ops::gelu(y);
-        }
-        match later {
-            Some(residual) => residual + y,
-            None => y,
+            Self::Packed(weight) => ops::packed_linear(x, weight, bias, residual),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(weight) => {
+                let residual = residual.as_ref();
+                let around = gpu::Around {
+                    bias,
+                    residual,
+                    ..gpu::Around::default()
+                };
+                done(gpu::project(x, weight, around))
+            }
         }
     }
 
     /// Rows of the matrix: `[ids] -> [ids, in_features]`.
     fn rows(&self, ids: &[u32]) -> Tensor<2> {
         match self {
+            #[cfg(feature = "reference")]
             Self::Dense(weight) => {
                 let indices: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
                 let indices = TensorData::new(indices, [ids.len()]);
@@ -144,6 +167,7 @@ pub struct Linear {
 
 impl Linear {
     /// `weight` is `[out_features, in_features]`, `bias` `[out_features]`.
+    #[cfg(feature = "reference")]
     pub fn dense(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
         Self {
             weight: StoredWeight::Dense(weight),
@@ -233,6 +257,7 @@ pub struct Embedding {
 
 impl Embedding {
     /// `weight` is `[vocab, hidden]`.
+    #[cfg(feature = "reference")]
     pub fn dense(weight: Tensor<2>) -> Self {
         Self {
             weight: StoredWeight::Dense(weight),

@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint, TensorInfo};
-use lexigraft_kernels::KernelError;
 #[cfg(feature = "cpu")]
-use lexigraft_kernels::cpu::PackedMatrix;
+use lexigraft_kernels::cpu::{Builder, PackedMatrix};
 use lexigraft_kernels::cpu::{Part, RowOrder};
 #[cfg(feature = "gpu")]
 use lexigraft_kernels::gpu::{self, GpuMatrix};
+use lexigraft_kernels::{KernelError, ops};
 
 use crate::{ComputeDevice, DeviceKind, Embedding, LayerNorm, Linear, ModelError, RmsNorm};
 
@@ -83,6 +83,27 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             .check_budget("weights in f32", dense.largest, dense.total)
     }
 
+    /// Refuses heads that the attention kernels of the device do not take, in builds that have
+    /// nothing else.
+    ///
+    /// # Errors
+    /// `invalid-argument`.
+    pub fn check_heads(&self, head_dim: usize) -> Result<(), ModelError> {
+        #[cfg(all(feature = "gpu", not(feature = "reference")))]
+        if self.device.kind() == DeviceKind::Wgpu
+            && (head_dim > gpu::MAX_HEAD_DIM || !head_dim.is_multiple_of(gpu::HEAD_DIM_UNIT))
+        {
+            return Err(ModelError::InvalidArgument(format!(
+                "heads of {head_dim} elements: the WebGPU kernels take multiples of {} up to {}. \
+                 Load the model on the CPU device",
+                gpu::HEAD_DIM_UNIT,
+                gpu::MAX_HEAD_DIM
+            )));
+        }
+        let _ = head_dim;
+        Ok(())
+    }
+
     /// Asks the device's kernels of a model family to agree with their twins, before they are used.
     ///
     /// # Errors
@@ -112,29 +133,35 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
     /// A vector `[len]`.
     pub async fn vector(&mut self, name: &str, len: usize) -> Result<Tensor<1>, ModelError> {
         let values = self.values(name, &[len]).await?;
-        Ok(Tensor::from_data(
-            TensorData::new(values, [len]),
-            self.device.burn(),
-        ))
+        Ok(ops::from_host(values, [len], self.device.burn()))
     }
 
-    /// A matrix `[rows, columns]` that is not projected with.
-    pub async fn matrix(
+    /// A matrix `[rows, columns]` in singles.
+    #[cfg(feature = "reference")]
+    async fn matrix(
         &mut self,
         name: &str,
         rows: usize,
         columns: usize,
     ) -> Result<Tensor<2>, ModelError> {
         let values = self.values(name, &[rows, columns]).await?;
-        Ok(Tensor::from_data(
-            TensorData::new(values, [rows, columns]),
-            self.device.burn(),
-        ))
+        let shape = [rows, columns];
+        Ok(ops::from_host(values, shape, self.device.burn()))
     }
 
     /// A vector `[len]`, on the host.
     pub async fn host_vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, ModelError> {
         self.values(name, &[len]).await
+    }
+
+    /// A matrix `[rows, columns]`, on the host in row-major order.
+    pub async fn host_matrix(
+        &mut self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Vec<f32>, ModelError> {
+        self.values(name, &[rows, columns]).await
     }
 
     pub async fn rms_norm(
@@ -168,13 +195,17 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         let part = LinearPart::plain(name, rows);
         #[cfg(feature = "cpu")]
         if self.packs() {
-            return Ok(Embedding::packed(self.packed(&[part], hidden).await?));
+            let weight = self.packed(&[part], hidden, PackedMatrix::builder).await?;
+            return Ok(Embedding::packed(weight));
         }
         #[cfg(feature = "gpu")]
         if self.fits_gpu(&[part], hidden)? {
             return Ok(Embedding::on_gpu(self.on_gpu(&[part], hidden).await?));
         }
-        Ok(Embedding::dense(self.matrix(name, rows, hidden).await?))
+        #[cfg(feature = "reference")]
+        return Ok(Embedding::dense(self.matrix(name, rows, hidden).await?));
+        #[cfg(not(feature = "reference"))]
+        Err(self.no_kernel(hidden))
     }
 
     /// One projection from several stored ones, their rows one below the other.
@@ -188,7 +219,9 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
     ) -> Result<Linear, ModelError> {
         #[cfg(feature = "cpu")]
         if self.packs() {
-            let weight = self.packed(parts, in_features).await?;
+            // Plain floats as fixed-point numbers: see `PackedMatrix::product_builder`.
+            let builder = PackedMatrix::product_builder;
+            let weight = self.packed(parts, in_features, builder).await?;
             return Ok(Linear::packed(weight, self.bias(parts).await?));
         }
         #[cfg(feature = "gpu")]
@@ -196,6 +229,29 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             let weight = self.on_gpu(parts, in_features).await?;
             return Ok(Linear::on_gpu(weight, self.bias(parts).await?));
         }
+        #[cfg(feature = "reference")]
+        return self.dense(parts, in_features).await;
+        #[cfg(not(feature = "reference"))]
+        Err(self.no_kernel(in_features))
+    }
+
+    /// What no kernel of this build can do.
+    #[cfg(not(feature = "reference"))]
+    fn no_kernel(&self, columns: usize) -> ModelError {
+        ModelError::InvalidArgument(format!(
+            "no kernel of this build multiplies rows of {columns} elements of this type on {}. \
+             Load the model on the CPU device",
+            self.device.adapter()
+        ))
+    }
+
+    /// The rows of `parts` one below the other, in singles.
+    #[cfg(feature = "reference")]
+    async fn dense(
+        &mut self,
+        parts: &[LinearPart<'_>],
+        in_features: usize,
+    ) -> Result<Linear, ModelError> {
         let rows: usize = parts.iter().map(|part| part.rows).sum();
         let mut weight = Vec::new();
         for part in parts {
@@ -210,8 +266,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
                 weight.append(&mut values);
             }
         }
-        let weight = TensorData::new(weight, [rows, in_features]);
-        let weight = Tensor::from_data(weight, self.device.burn());
+        let weight = ops::from_host(weight, [rows, in_features], self.device.burn());
         Ok(Linear::dense(weight, self.bias(parts).await?))
     }
 
@@ -229,7 +284,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
             }
         }
         let device = self.device.burn();
-        Ok((bias.len() == rows).then(|| Tensor::from_data(TensorData::new(bias, [rows]), device)))
+        Ok((bias.len() == rows).then(|| ops::from_host(bias, [rows], device)))
     }
 
     pub async fn linear(
@@ -266,15 +321,16 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         Ok(true)
     }
 
-    /// The rows of `parts` one below the other, packed as they are stored.
+    /// The rows of `parts` one below the other, packed by what `builder` makes.
     #[cfg(feature = "cpu")]
     async fn packed(
         &mut self,
         parts: &[LinearPart<'_>],
         in_features: usize,
+        builder: fn(usize, &[Part]) -> Result<Builder, KernelError>,
     ) -> Result<PackedMatrix, ModelError> {
         let (infos, kept) = self.stored(parts, in_features)?;
-        let mut builder = PackedMatrix::builder(in_features, &kept)?;
+        let mut builder = builder(in_features, &kept)?;
         for info in infos {
             self.pour(info, |chunk| builder.push(chunk)).await?;
         }

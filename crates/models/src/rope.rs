@@ -2,8 +2,8 @@
 
 use std::f64::consts::TAU;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use lexigraft_kernels::ops::RopeRows;
+use burn::tensor::Device;
+use lexigraft_kernels::ops::{self, RopeTables};
 
 /// How positions beyond the training length are squeezed.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,53 +23,32 @@ pub enum RopeScaling {
     Divisors(Vec<f32>),
 }
 
-/// Cosines and sines of every position, on the device.
-#[derive(Debug, Clone)]
-pub struct Rope {
-    /// `[positions, head_dim]`, each half the same angles.
-    cos: Tensor<2>,
-    /// `[positions, head_dim]`, the first half negated, so that a rotation is
-    /// `x * cos + swap_halves(x) * sin`.
-    sin: Tensor<2>,
-}
-
-impl Rope {
-    /// Tables for positions `0..positions` of heads of `head_dim` (even) elements.
-    pub fn new(
-        head_dim: usize,
-        positions: usize,
-        theta: f64,
-        scaling: &RopeScaling,
-        device: &Device,
-    ) -> Self {
-        let frequencies = frequencies(head_dim, theta, scaling);
-        let half = frequencies.len();
-        let mut cos = vec![0f32; positions * head_dim];
-        let mut sin = vec![0f32; positions * head_dim];
-        for position in 0..positions {
-            let row = position * head_dim;
-            for (i, frequency) in frequencies.iter().enumerate() {
-                let (s, c) = (position as f64 * frequency).sin_cos();
-                cos[row + i] = c as f32;
-                cos[row + half + i] = c as f32;
-                sin[row + i] = -s as f32;
-                sin[row + half + i] = s as f32;
-            }
-        }
-        let shape = [positions, head_dim];
-        Self {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
+/// Tables for positions `0..positions` of heads of `head_dim` (even) elements.
+pub fn rope_tables(
+    head_dim: usize,
+    positions: usize,
+    theta: f64,
+    scaling: &RopeScaling,
+    device: &Device,
+) -> RopeTables {
+    let frequencies = frequencies(head_dim, theta, scaling);
+    let half = frequencies.len();
+    let mut cos = vec![0f32; positions * head_dim];
+    let mut sin = vec![0f32; positions * head_dim];
+    for position in 0..positions {
+        let row = position * head_dim;
+        for (i, frequency) in frequencies.iter().enumerate() {
+            let (s, c) = (position as f64 * frequency).sin_cos();
+            cos[row + i] = c as f32;
+            cos[row + half + i] = c as f32;
+            sin[row + i] = -s as f32;
+            sin[row + half + i] = s as f32;
         }
     }
-
-    /// The rows of positions `start..start + tokens`, each `[1, tokens, head_dim]`.
-    pub fn rows(&self, start: usize, tokens: usize) -> RopeRows {
-        let take = |table: &Tensor<2>| table.clone().narrow(0, start, tokens).unsqueeze_dim::<3>(0);
-        RopeRows {
-            cos: take(&self.cos),
-            sin: take(&self.sin),
-        }
+    let shape = [positions, head_dim];
+    RopeTables {
+        cos: ops::from_host(cos, shape, device),
+        sin: ops::from_host(sin, shape, device),
     }
 }
 
@@ -110,6 +89,7 @@ fn frequencies(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Tensor;
 
     #[test]
     fn linear_scaling_divides_every_frequency() {
@@ -144,15 +124,16 @@ mod tests {
         assert!((scaled[17] - expected).abs() < 1e-18);
     }
 
+    #[cfg(feature = "reference")]
     #[test]
     fn rotation_keeps_lengths_and_depends_on_distance_only() {
         let device = burn::tensor::Device::flex();
-        let rope = Rope::new(4, 16, 100.0, &RopeScaling::None, &device);
+        let rope = rope_tables(4, 16, 100.0, &RopeScaling::None, &device);
         let q = Tensor::<3>::from_data([[[0.3, -1.0, 0.5, 2.0]]], &device);
         let k = Tensor::<3>::from_data([[[1.0, 0.2, -0.7, 0.1]]], &device);
         let dot = |m: usize, n: usize| -> f32 {
-            let a = rope.rows(m, 1).rotate(q.clone());
-            let b = rope.rows(n, 1).rotate(k.clone());
+            let a = rope.rotate(q.clone(), m);
+            let b = rope.rotate(k.clone(), n);
             (a * b).sum().into_scalar()
         };
         assert!((dot(3, 1) - dot(12, 10)).abs() < 1e-5);

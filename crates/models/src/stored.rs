@@ -1,13 +1,12 @@
 //! A matrix that is made row by row instead of being read from a checkpoint.
 
-use burn::tensor::{Tensor, TensorData};
 use lexigraft_checkpoint::DType;
-use lexigraft_kernels::KernelError;
 #[cfg(feature = "cpu")]
 use lexigraft_kernels::cpu::{Builder, PackedMatrix};
 use lexigraft_kernels::cpu::{Part, RowOrder};
 #[cfg(feature = "gpu")]
 use lexigraft_kernels::gpu::{self, GpuBuilder, GpuMatrix};
+use lexigraft_kernels::{KernelError, ops};
 
 use crate::{ComputeDevice, DeviceKind, Embedding, Linear, ModelError};
 
@@ -127,8 +126,7 @@ impl MatrixBuilder {
             )));
         }
         let device = self.device.burn();
-        let bias = bias
-            .map(|bias| Tensor::from_data(TensorData::new(bias.to_vec(), [bias.len()]), device));
+        let bias = bias.map(|bias| ops::from_host(bias.to_vec(), [bias.len()], device));
         Ok(match self.store {
             #[cfg(feature = "cpu")]
             Store::Cpu(builder) => Linear::packed(builder.finish()?, bias),

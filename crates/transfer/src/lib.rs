@@ -25,6 +25,7 @@ mod rows;
 mod source;
 mod table;
 mod transplant;
+pub mod vectors;
 
 pub use error::TransferError;
 pub use graft::graft;

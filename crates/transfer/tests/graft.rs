@@ -10,6 +10,11 @@ const TEXT: &str = "The river that runs through the old town is crossed by three
     oldest of them was built of stone. People who live on its banks say that the water is clear \
     in spring, when the snow of the mountains melts, and brown in autumn.";
 
+/// A text with tokens that the model does not have.
+const FOREIGN: &str = "In 1987 und 2004 bauten die Bürgermeister von Überlingen 1,250 Häuser; \
+    la bibliothèque municipale possède aujourd'hui 38,417 volumes. Предварительная подготовка \
+    данных занимает большую часть времени.\n\tif (!initialized) { shouldReconfigure(); }";
+
 #[test]
 fn a_self_transplant_changes_no_bit() {
     let model = smollm2();
@@ -61,7 +66,7 @@ fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
     let aids = Aids {
         decoder: Some(model.decoder()),
     };
-    let original = bits_per_byte(&model, TEXT);
+    let original = bits_per_byte(&model, FOREIGN);
     let mut found = vec![];
     for method in ["zero", "mean", "fvt", "fvt+first-piece"] {
         let (target, overlap, vocabulary) = rows(&source, &tokenizer, method, aids);
@@ -76,7 +81,7 @@ fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
             }
         }
         let grafted = pollster::block_on(graft(&model, &tokenizer, &vocabulary)).expect("grafts");
-        found.push(bits_per_byte(&grafted, TEXT));
+        found.push(bits_per_byte(&grafted, FOREIGN));
         eprintln!(
             "{method}: {:.3} bits per byte, original {original:.3}",
             found[found.len() - 1]
@@ -108,11 +113,11 @@ fn the_mean_of_pieces_is_the_mean_of_pieces() {
         let found = vocabulary.input.gather(&[id]).expect("is a row");
         for (column, x) in found.iter().enumerate() {
             let sum: f64 = rows.iter().map(|row| f64::from(row[column])).sum();
-            // Q8_0 rounds to 1/254 of the largest of 32.
+            // Q8_0 rounds to 1/254 of the largest of 32, and its scale to 11 bits.
             let block = &found[column / 32 * 32..][..32];
             let step = block.iter().fold(0f32, |max, x| max.max(x.abs())) / 127.0;
             let distance = (f64::from(*x) - sum / rows.len() as f64).abs();
-            assert!(distance <= f64::from(step) * 0.52 + 1e-6, "{id} {column}");
+            assert!(distance <= f64::from(step) * 0.57 + 1e-6, "{id} {column}");
         }
         checked += 1;
     }

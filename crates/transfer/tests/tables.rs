@@ -101,23 +101,15 @@ fn merged(symbols: &str, merges: &[&str]) -> Vec<String> {
 
 #[test]
 fn merges_are_applied_across_words_as_by_hand() {
-    let merges = ["a b", "ab ab", "Ġ ab", "b a", "abab ab", "aĠ b"];
+    let merges = ["a b", "ab ab", "Ġ ab", "b a", "abab ab"];
     let mut vocab: Vec<String> = ["a", "b", "Ġ"].map(String::from).to_vec();
     vocab.extend(merges.iter().map(|merge| merge.replace(' ', "")));
-    let entries: HashMap<String, usize> = vocab.iter().cloned().zip(0..).collect();
+    let entries: HashMap<&str, usize> = vocab.iter().map(String::as_str).zip(0..).collect();
     let json = serde_json::json!({
         "decoder": {"type": "ByteLevel"},
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
-        "model": {"type": "BPE", "vocab": entries, "merges": merges},
-    });
-    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes());
-    // The last merge has no token of its left half; the file is refused, and so it is left out.
-    assert!(tokenizer.is_err());
-    let merges = &merges[..5];
-    let entries: HashMap<&str, usize> = vocab[..8].iter().map(String::as_str).zip(0..).collect();
-    let json = serde_json::json!({
-        "decoder": {"type": "ByteLevel"},
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+        "pre_tokenizer": {
+            "type": "ByteLevel", "add_prefix_space": false, "use_regex": true, "trim_offsets": true
+        },
         "model": {"type": "BPE", "vocab": entries, "merges": merges},
     });
     let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).expect("is a tokenizer");
@@ -132,7 +124,7 @@ fn merges_are_applied_across_words_as_by_hand() {
             .iter()
             .map(|id| vocab[*id as usize].as_str())
             .collect();
-        assert_eq!(found, merged(&text, merges), "{text}");
+        assert_eq!(found, merged(&text, &merges), "{text}");
     }
 }
 

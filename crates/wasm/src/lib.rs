@@ -8,6 +8,8 @@ mod engine;
 mod error;
 mod generation;
 mod language_model;
+#[cfg(feature = "cpu")]
+mod probe;
 mod sha256;
 #[cfg(all(feature = "cpu", target_feature = "atomics"))]
 mod threads;
@@ -17,6 +19,8 @@ pub use encoder::WasmEncoder;
 pub use engine::{Engine, create_engine};
 pub use generation::WasmGeneration;
 pub use language_model::WasmLanguageModel;
+#[cfg(feature = "cpu")]
+pub use probe::MachineProbe;
 pub use sha256::Sha256;
 
 use wasm_bindgen::prelude::wasm_bindgen;

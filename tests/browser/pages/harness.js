@@ -29,6 +29,29 @@ window.harness = {
     return { ...lexigraft.device };
   },
 
+  /** WebGPU in a worker whose device {@link loseDevice} takes away. */
+  async createLosable() {
+    await lexigraft?.dispose();
+    model = undefined;
+    const worker = () => new Worker("/pages/losable-worker.js", { type: "module" });
+    lexigraft = await Lexigraft.create({ device: "webgpu", worker });
+    return { ...lexigraft.device };
+  },
+
+  /** Loses the device in the middle of a generation; tells how that, and a call after it, failed. */
+  async loseDevice(prompt) {
+    const generation = model.generate(prompt, { maxTokens: 200, temperature: 0 });
+    let pieces = 0;
+    const during = await failure(async () => {
+      for await (const _ of generation) {
+        pieces += 1;
+        if (pieces === 2) new BroadcastChannel("lose-devices").postMessage("now");
+      }
+    });
+    const after = await failure(() => model.tokenize("text"));
+    return { pieces, during, after, disposed: await failure(() => model.dispose()) };
+  },
+
   createFailure: (options) => failure(async () => (await Lexigraft.create(options)).dispose()),
 
   /** Loads a model in place of the last one; returns what it is and what the progress told. */

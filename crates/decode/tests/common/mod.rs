@@ -175,6 +175,23 @@ pub async fn agrees_with_references(kind: DeviceKind) {
         assert_eq!(result.ids, case.greedy_ids, "{:?}", case.prompt);
         assert_eq!(text, case.greedy_text.replace("<|im_end|>", ""));
     }
+    // Log-probabilities need all logits: the same draw from what the device chose and from all.
+    let drawn = async |log_probs| {
+        let options = GenerationOptions {
+            max_tokens: 12,
+            log_probs,
+            sampler: SamplerOptions {
+                seed: Some(5),
+                ..SamplerOptions::default()
+            },
+            ..GenerationOptions::default()
+        };
+        let prompt = &reference.prompts[0].prompt;
+        run(model.generate(prompt, options).expect("starts"))
+            .await
+            .0
+    };
+    assert_eq!(drawn(true).await, drawn(false).await);
     eprintln!("largest distances: logit {worst_logit:.2e}, token_nll {worst_nll:.2e} nats");
     assert!(worst_logit < 0.02, "{worst_logit}");
     assert!(worst_nll < 0.005, "{worst_nll}");

@@ -49,8 +49,6 @@ impl ActivationBlock {
     fn quantise(x: &[f32; BLOCK]) -> Self {
         const TINY: f32 = 1e-34;
         const LARGEST: f32 = 32767.0;
-        /// Added to a small float, it leaves the rounded integer in the low bits.
-        const MAGIC: f32 = 12_582_912.0;
         let mut largest = 0u32;
         for x in x {
             // The order of magnitudes is that of their bits; NaN is above all.
@@ -64,11 +62,7 @@ impl ActivationBlock {
         } else {
             (largest / LARGEST, LARGEST / largest)
         };
-        let mut quants = [0i16; BLOCK];
-        for (quant, x) in quants.iter_mut().zip(x) {
-            let rounded = (x * inverse + MAGIC).to_bits() as i32;
-            *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i16;
-        }
+        let quants = rounded(x, inverse);
         let mut halves = [0i32; 2];
         for (half, quants) in halves.iter_mut().zip(quants.as_chunks::<16>().0) {
             *half = quants.iter().map(|&q| i32::from(q)).sum();
@@ -82,8 +76,22 @@ impl ActivationBlock {
     }
 }
 
+/// `round(x * factor)`, ties to even, which must fit 16 bits.
 #[inline(always)]
-fn words(quants: &[i16; BLOCK]) -> Words {
+pub(crate) fn rounded(x: &[f32; BLOCK], factor: f32) -> [i16; BLOCK] {
+    /// Added to a small float, it leaves the rounded integer in the low bits.
+    const MAGIC: f32 = 12_582_912.0;
+    let mut quants = [0i16; BLOCK];
+    for (quant, x) in quants.iter_mut().zip(x) {
+        let rounded = (x * factor + MAGIC).to_bits() as i32;
+        *quant = rounded.wrapping_sub(MAGIC.to_bits() as i32) as i16;
+    }
+    quants
+}
+
+/// Quants in the order of [`Words`].
+#[inline(always)]
+pub(crate) fn words(quants: &[i16; BLOCK]) -> Words {
     let mut words = [0; 16];
     let pairs = words.as_chunks_mut::<2>().0.iter_mut();
     for (words, &[a, b, c, d]) in pairs.zip(quants.as_chunks::<4>().0) {

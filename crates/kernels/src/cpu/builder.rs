@@ -1,7 +1,7 @@
 //! From a checkpoint's blocks to tiles.
 
 use super::matrix::PackedMatrix;
-use super::store::{Store, store};
+use super::store::{Store, product_store, store};
 use crate::KernelError;
 use lexigraft_checkpoint::DType;
 
@@ -79,7 +79,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(cols: usize, parts: &[Part]) -> Result<Self, KernelError> {
+    /// `exact` keeps every bit of plain floats.
+    pub(super) fn new(cols: usize, parts: &[Part], exact: bool) -> Result<Self, KernelError> {
         let invalid = |message: String| Err(KernelError::InvalidArgument(message));
         if cols == 0 || parts.is_empty() {
             return invalid(format!(
@@ -130,6 +131,7 @@ impl Builder {
         for same in parts.chunk_by(|a, b| a.dtype == b.dtype) {
             let rows = same.iter().map(|part| part.rows).sum();
             if let Some(first) = same.first() {
+                let store = if exact { store } else { product_store };
                 stores.push(store(first.dtype, rows, cols)?);
             }
         }

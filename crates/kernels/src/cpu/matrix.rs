@@ -32,7 +32,17 @@ impl PackedMatrix {
     /// `invalid-argument` for no rows or columns, rows that are not whole
     /// blocks, or heads that do not fit; `unsupported-type`; `out-of-memory`.
     pub fn builder(cols: usize, parts: &[Part]) -> Result<Builder, KernelError> {
-        Builder::new(cols, parts)
+        Builder::new(cols, parts, true)
+    }
+
+    /// As [`builder`](Self::builder), of a matrix that is only multiplied with: plain floats become
+    /// fixed-point numbers of 14 to 16 bits with a scale for each 32 of a row, where rows are whole
+    /// blocks of that. Products are nearly twice as fast then, and singles take half the memory.
+    ///
+    /// # Errors
+    /// As [`builder`](Self::builder).
+    pub fn product_builder(cols: usize, parts: &[Part]) -> Result<Builder, KernelError> {
+        Builder::new(cols, parts, false)
     }
 
     /// A matrix of one part that is in memory as a whole.
@@ -137,7 +147,8 @@ impl PackedMatrix {
     }
 
     /// Rows of the matrix as the checkpoint's dequantisation gives them, bit
-    /// for bit: `[ids] -> [ids, cols]`.
+    /// for bit but for what [`product_builder`](Self::product_builder) rounds:
+    /// `[ids] -> [ids, cols]`.
     ///
     /// # Errors
     /// `invalid-argument` when an id is not below [`rows`](Self::rows) or

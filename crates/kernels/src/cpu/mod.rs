@@ -43,6 +43,7 @@ mod math;
 mod matrix;
 mod norm;
 pub mod pool;
+pub mod probe;
 mod rope;
 mod store;
 mod swiglu;

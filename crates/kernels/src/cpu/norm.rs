@@ -1,18 +1,22 @@
 //! Root-mean-square normalisation (arXiv 1910.07467) and layer normalisation (arXiv 1607.06450).
 
 use super::math::lanes;
+use super::pool;
 
 /// `out = x / sqrt(mean(x²) + eps) * weight` for each row of `[tokens, hidden]`.
 ///
 /// `weight` is `[hidden]`; what does not fill a row is left alone.
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let hidden = weight.len().max(1);
-    for (x, out) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
-        let scale = scale(x, eps);
-        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
-            *out = x * scale * weight;
+    pool::rows(out, hidden, 4, |first, out| {
+        let x = x.chunks_exact(hidden).skip(first);
+        for (x, out) in x.zip(out.chunks_exact_mut(hidden)) {
+            let scale = scale(x, eps);
+            for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+                *out = x * scale * weight;
+            }
         }
-    }
+    });
 }
 
 /// `out = (x - mean) / sqrt(variance + eps) * weight + bias` for each row of `[tokens, hidden]`.
@@ -20,28 +24,37 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 /// `weight` and `bias` are `[hidden]`; the variance is the biased one.
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
     let hidden = weight.len().max(1);
-    for (x, out) in x.chunks_exact(hidden).zip(out.chunks_exact_mut(hidden)) {
-        let mean = x.iter().sum::<f32>() / hidden as f32;
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = x - mean;
+    pool::rows(out, hidden, 6, |first, out| {
+        let x = x.chunks_exact(hidden).skip(first);
+        for (x, out) in x.zip(out.chunks_exact_mut(hidden)) {
+            let mean = mean(x, |x| x);
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = x - mean;
+            }
+            let scale = scale(out, eps);
+            for ((out, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
+                *out = *out * scale * weight + bias;
+            }
         }
-        let scale = scale(out, eps);
-        for ((out, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
-            *out = *out * scale * weight + bias;
-        }
-    }
+    });
 }
 
 fn scale(x: &[f32], eps: f32) -> f32 {
+    (mean(x, |x| x * x) + eps).sqrt().recip()
+}
+
+/// The mean of `of` each element, in sixteen sums so that additions do not wait for each other.
+#[inline(always)]
+fn mean(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = x.as_chunks::<16>();
     let mut sums = [0.0f32; 16];
     for x in chunks {
         for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += x * x;
+            *sum += of(*x);
         }
     }
-    let rest: f32 = rest.iter().map(|x| x * x).sum();
-    ((lanes(sums) + rest) / x.len() as f32 + eps).sqrt().recip()
+    let rest: f32 = rest.iter().map(|x| of(*x)).sum();
+    (lanes(sums) + rest) / x.len() as f32
 }
 
 #[cfg(test)]

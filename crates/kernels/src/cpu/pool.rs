@@ -172,6 +172,26 @@ pub(crate) fn share(count: usize, parts: usize, part: usize) -> Range<usize> {
     count * part / parts..count * (part + 1) / parts
 }
 
+/// Calls `job` with runs of whole rows of `out`, each `width` long, and the index of the first row
+/// of the run, on as many threads as `work` multiplications an element are worth.
+pub(crate) fn rows(
+    out: &mut [f32],
+    width: usize,
+    work: usize,
+    job: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let count = out.len() / width.max(1);
+    let parts = parts(out.len().saturating_mul(work)).min(count);
+    let out = Disjoint::new(out);
+    run(parts, &|part| {
+        let Range { start, end } = share(count, parts, part);
+        // SAFETY: the shares of rows do not overlap.
+        if let Some(rows) = unsafe { out.get(start * width..end * width) } {
+            job(start, rows);
+        }
+    });
+}
+
 /// A slice of which the parts of a job write different elements.
 pub(crate) struct Disjoint<'a> {
     start: *mut f32,

@@ -1,13 +1,13 @@
 //! The tiles of one storage type, and the loop over them.
 #![allow(unsafe_code)]
 
-use super::activations::{ActivationBlock, Scratch, TOKEN_TILE, interleave, quantise};
+use super::activations::{ActivationBlock, BLOCK, Scratch, TOKEN_TILE, interleave, quantise};
 use super::formats::{self, Format, Input};
 use super::isa::{Isa, Job, RowFloats, TILE_ROWS};
 use super::pool::Disjoint;
 use super::reserve;
 use crate::KernelError;
-use lexigraft_checkpoint::DType;
+use lexigraft_checkpoint::{DType, dequant};
 use std::ops::Range;
 
 /// Consecutive rows of a matrix that share a storage type.
@@ -62,6 +62,92 @@ pub(crate) fn store(dtype: DType, rows: usize, cols: usize) -> Result<Box<dyn St
         DType::Q6K => Box::new(Tiles::<formats::Q6K>::new(rows, cols)?),
         DType::Other(_) => return Err(KernelError::UnsupportedType(dtype)),
     })
+}
+
+/// As [`store`], for products alone: plain floats in rows of whole blocks become fixed-point
+/// numbers.
+pub(crate) fn product_store(
+    dtype: DType,
+    rows: usize,
+    cols: usize,
+) -> Result<Box<dyn Store>, KernelError> {
+    let plain = matches!(dtype, DType::F32 | DType::F16 | DType::BF16);
+    if plain && cols.is_multiple_of(BLOCK) {
+        return Ok(Box::new(FixedPoint {
+            dtype,
+            tiles: Tiles::new(rows, cols)?,
+            block: [0.0; BLOCK],
+        }));
+    }
+    store(dtype, rows, cols)
+}
+
+/// Floats of a checkpoint, kept as [`formats::Fixed`].
+struct FixedPoint {
+    /// What [`put`](Store::put) is given.
+    dtype: DType,
+    tiles: Tiles<formats::Fixed>,
+    /// The elements of a block that were put so far.
+    block: [f32; BLOCK],
+}
+
+impl Store for FixedPoint {
+    fn dtype(&self) -> DType {
+        self.tiles.dtype()
+    }
+
+    fn rows(&self) -> usize {
+        self.tiles.rows()
+    }
+
+    fn bytes(&self) -> usize {
+        self.tiles.bytes()
+    }
+
+    fn input(&self) -> Input {
+        self.tiles.input()
+    }
+
+    /// Elements come in the order of their row.
+    fn put(&mut self, row: usize, index: usize, element: &[u8]) -> bool {
+        let mut value = [0.0];
+        if dequant::dequantize(self.dtype, element, &mut value).is_err() {
+            return false;
+        }
+        let [value] = value;
+        let place = index % BLOCK;
+        if let Some(element) = self.block.get_mut(place) {
+            *element = value;
+        }
+        if place + 1 < BLOCK {
+            return true;
+        }
+        let (tile, _) = self.tiles.place(row, index);
+        match self.tiles.tiles.get_mut(tile) {
+            Some(tile) => tile.put(row % TILE_ROWS, &self.block),
+            None => true,
+        }
+    }
+
+    fn get(&self, row: usize, first: usize, blocks: &mut [u8]) {
+        self.tiles.get(row, first, blocks);
+    }
+
+    unsafe fn product(
+        &self,
+        row_tiles: Range<usize>,
+        scratch: &Scratch,
+        tokens: usize,
+        out: &Disjoint<'_>,
+        width: usize,
+        first: usize,
+    ) {
+        // SAFETY: as this function's.
+        unsafe {
+            self.tiles
+                .product(row_tiles, scratch, tokens, out, width, first);
+        }
+    }
 }
 
 struct Tiles<F: Format> {
@@ -259,8 +345,8 @@ fn eight_rows<I: Isa, F: Format, const T: usize>(
     x: &[[F::X; T]],
 ) -> [RowFloats; T] {
     let mut out = [[0.0; TILE_ROWS]; T];
-    if T == 1 && I::LANES < TILE_ROWS {
-        // One token leaves registers for all rows.
+    if (T == 1 || F::WIDE) && I::LANES < TILE_ROWS {
+        // There are registers for all rows.
         some_rows::<I, F, T, 2>(isa, tiles, x, 0, &mut out);
     } else {
         for first in 0..TILE_ROWS / I::LANES {

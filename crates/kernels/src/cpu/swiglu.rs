@@ -1,21 +1,22 @@
 //! The gate of a SwiGLU network (arXiv 2002.05202).
 
 use super::math::exp;
+use super::pool;
 
 /// `out = silu(gate) * up`: `[tokens, 2 wide] -> [tokens, wide]`.
 ///
 /// A row of `gate_up` holds the gate, then the up projection.
 pub fn swiglu(gate_up: &[f32], wide: usize, out: &mut [f32]) {
     let wide = wide.max(1);
-    for (row, out) in gate_up
-        .chunks_exact(2 * wide)
-        .zip(out.chunks_exact_mut(wide))
-    {
-        let (gate, up) = row.split_at(wide);
-        for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-            *out = gate / (1.0 + exp(-gate)) * up;
+    pool::rows(out, wide, 24, |first, out| {
+        let rows = gate_up.chunks_exact(2 * wide).skip(first);
+        for (row, out) in rows.zip(out.chunks_exact_mut(wide)) {
+            let (gate, up) = row.split_at(wide);
+            for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+                *out = gate / (1.0 + exp(-gate)) * up;
+            }
         }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ use crate::cpu::Heads;
 /// Positions that one workgroup goes through before a single token's attention is shared.
 const SPAN: usize = 512;
 /// The longest heads that fit workgroup memory.
-const MAX_HEAD_DIM: usize = 256;
+pub const MAX_HEAD_DIM: usize = 256;
+/// What a head is a multiple of: vectors of four, in two halves.
+pub const HEAD_DIM_UNIT: usize = 8;
 
 /// The capacity of the cache, when everything fits.
 fn check(
@@ -45,11 +47,17 @@ fn check(
     }
 }
 
+/// Whether a table of angles has a row for each position below `positions`.
+fn reaches(table: &Tensor<2>, positions: usize, head_dim: usize) -> bool {
+    let [rows, width] = table.dims();
+    rows >= positions && width == head_dim
+}
+
 /// Rotates queries and keys (arXiv 2104.09864) and puts keys and values into the cache at
 /// positions `start..start + tokens`, in place whoever else holds it.
 ///
 /// `qkv` is `[tokens, (heads + 2 kv_heads) * head_dim]`; `cos` and `sin`, the first half negated,
-/// `[1, tokens, head_dim]`; `keys` and `values` `[kv_heads, capacity, head_dim]`. Returns queries
+/// `[positions, head_dim]` from position 0 on; `keys` and `values` `[kv_heads, capacity, head_dim]`. Returns queries
 /// `[tokens, heads * head_dim]`.
 ///
 /// # Errors
@@ -57,7 +65,7 @@ fn check(
 pub fn rope_append(
     qkv: Tensor<2>,
     shape: Heads,
-    [cos, sin]: [&Tensor<3>; 2],
+    [cos, sin]: [&Tensor<2>; 2],
     start: usize,
     keys: &Tensor<3>,
     values: &Tensor<3>,
@@ -70,11 +78,10 @@ pub fn rope_append(
         head_dim,
     } = shape;
     let all = heads + 2 * kv_heads;
-    let table = [1, tokens, head_dim];
     if columns != all * head_dim
         || values.dims() != keys.dims()
-        || cos.dims() != table
-        || sin.dims() != table
+        || !reaches(cos, start + tokens, head_dim)
+        || !reaches(sin, start + tokens, head_dim)
     {
         return Err(KernelError::InvalidArgument(format!(
             "a rotation of {:?} by {:?} and {:?} into {:?} and {:?} for {shape:?}",
@@ -244,7 +251,7 @@ impl Shared {
 pub fn attention_step(
     qkv: Tensor<2>,
     shape: Heads,
-    [cos, sin]: [&Tensor<3>; 2],
+    [cos, sin]: [&Tensor<2>; 2],
     start: usize,
     keys: &Tensor<3>,
     values: &Tensor<3>,
@@ -255,12 +262,11 @@ pub fn attention_step(
         kv_heads,
         head_dim,
     } = shape;
-    let table = [1, 1, head_dim];
     if qkv.dims() != [1, (heads + 2 * kv_heads) * head_dim]
         || values.dims() != keys.dims()
-        || cos.dims() != table
-        || sin.dims() != table
-        || !head_dim.is_multiple_of(8)
+        || !reaches(cos, start + 1, head_dim)
+        || !reaches(sin, start + 1, head_dim)
+        || !head_dim.is_multiple_of(HEAD_DIM_UNIT)
     {
         return Err(KernelError::InvalidArgument(format!(
             "a step of {:?} turned by {:?} and {:?} into {:?} and {:?} for {shape:?}",

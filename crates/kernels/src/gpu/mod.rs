@@ -22,6 +22,7 @@ mod format;
 mod launch;
 mod matrix;
 mod project;
+mod rearrange;
 mod rows;
 mod sample;
 mod self_test;
@@ -33,15 +34,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use burn::tensor::Device;
 
+/// The longest heads that the attention kernels take; they are a multiple of [`HEAD_DIM_UNIT`].
+pub use attention::{HEAD_DIM_UNIT, MAX_HEAD_DIM};
 pub use attention::{attention, attention_step, full_attention, rope_append};
 pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
 pub use launch::{Counters, Memory, begin, counters, memory};
 pub use matrix::{GpuBuilder, GpuMatrix};
 pub use project::{Around, Sharing, project, project_as};
+pub use rearrange::{add_rows, grow_cache, last_row, mean_rows};
 pub use rows::rows;
-pub use sample::{Segments, argmax, segment_log_probs};
+pub use sample::{MAX_TOP_K, Segments, argmax, segment_log_probs, target_log_probs, top_k};
 pub use self_test::{Checked, self_test};
-pub(crate) use tensor::{is_alone, is_here};
+pub(crate) use tensor::{empty_tensor, from_host, is_alone, is_here, to_host};
 
 /// 0 until somebody knows, then 1 for hardware and 2 for software.
 static ADAPTER: AtomicU8 = AtomicU8::new(0);

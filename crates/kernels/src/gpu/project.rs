@@ -7,7 +7,7 @@ use super::launch::{Bound, launch, parameters};
 use super::matrix::{GpuMatrix, Shard};
 use super::shader::{Name, Shader};
 use super::tensor::{empty, into_tensor, need};
-use super::{format, is_software, rms_norm, swiglu};
+use super::{add_rows, format, is_software, rms_norm, swiglu};
 use crate::KernelError;
 use crate::gpu::format::CHUNK;
 
@@ -134,10 +134,10 @@ pub fn project_as(
             ..around
         };
         let out = swiglu(project_as(x, weight, inner, sharing)?)?;
-        return Ok(match around.residual {
-            Some(residual) => out + residual.clone(),
-            None => out,
-        });
+        return match around.residual {
+            Some(residual) => add_rows(out, residual),
+            None => Ok(out),
+        };
     }
 
     let product = Product {

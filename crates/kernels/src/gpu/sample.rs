@@ -1,27 +1,28 @@
 //! From logits to what is read back: one id, or the logarithms of byte probabilities.
 
 use burn::backend::wgpu::CubeTensor;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::launch::{Bound, launch, le_bytes, parameters};
 use super::shader::{Name, Shader};
-use super::tensor::{empty, into_tensor, need, upload};
+use super::tensor::{empty, into_tensor, need, read_words, upload};
 use crate::KernelError;
 
-/// The first of the largest elements of each row: `[rows, width] -> [rows]`. NaN is never it;
-/// -1 where no element is a finite number.
+/// The first of the largest elements of each row: `[rows, width] -> [rows]`, read back. NaN is
+/// never it; `None` where no element is a finite number.
 ///
 /// # Errors
-/// `invalid-argument` for no elements or a tensor that is not `f32` on the wgpu device.
-pub fn argmax(x: Tensor<2>) -> Result<Tensor<1, Int>, KernelError> {
+/// `invalid-argument` for no elements or a tensor that is not `f32` on the wgpu device,
+/// `device-lost` when the result cannot be read.
+pub async fn argmax(x: Tensor<2>) -> Result<Vec<Option<u32>>, KernelError> {
     let [rows, width] = x.dims();
     if rows == 0 || width == 0 {
         return Err(KernelError::InvalidArgument(format!(
             "there is no largest of {rows} x {width} elements"
         )));
     }
-    let out = Tensor::<1, Int>::empty([rows], &x.device());
-    let place = int_buffer(&out)?;
+    // Four bytes an id, as a single has.
+    let out = empty([rows], &x.device())?;
     let from = need(&x, "the logits")?;
     let parameters = parameters(&[width as u32], &from);
     launch(
@@ -29,18 +30,103 @@ pub fn argmax(x: Tensor<2>) -> Result<Tensor<1, Int>, KernelError> {
         &[
             Bound::Read(&parameters),
             Bound::Read(&from),
-            Bound::Write(&place),
+            Bound::Write(&out),
         ],
         [rows, 1, 1],
     );
-    Ok(out)
+    drop(x);
+    let words = read_words(out).await?;
+    let ids = words.into_iter().map(u32::from_le_bytes);
+    Ok(ids
+        .map(|id| ((id as usize) < width).then_some(id))
+        .collect())
 }
 
-fn int_buffer(tensor: &Tensor<1, Int>) -> Result<CubeTensor, KernelError> {
-    let primitive = tensor
-        .clone()
-        .try_into_primitive::<burn::backend::wgpu::Wgpu>();
-    primitive.map_err(|error| KernelError::InvalidArgument(format!("not on wgpu: {error:?}")))
+/// The most elements that [`top_k`] gives.
+pub const MAX_TOP_K: usize = 128;
+
+/// The `k` largest of `logits` `[1, width]` with their ids, the largest first and of equal ones the
+/// smaller id, read back. NaN is never among them, so there may be fewer.
+///
+/// # Errors
+/// `invalid-argument` when `k` is 0 or above [`MAX_TOP_K`], for more than one row, or a tensor that
+/// is not `f32` on the wgpu device; `device-lost` when the result cannot be read.
+pub async fn top_k(logits: Tensor<2>, k: usize) -> Result<Vec<(u32, f32)>, KernelError> {
+    const SLICE: usize = 1024;
+    let [rows, width] = logits.dims();
+    if rows != 1 || width == 0 || k == 0 || k > MAX_TOP_K {
+        return Err(KernelError::InvalidArgument(format!(
+            "the {k} largest of {rows} x {width} elements: give one row and 1 to {MAX_TOP_K}"
+        )));
+    }
+    let device = logits.device();
+    let mut from = need(&logits, "the logits")?;
+    drop(logits);
+    let (mut count, mut pairs) = (width, false);
+    loop {
+        let slices = count.div_ceil(SLICE);
+        let out = empty([slices * k, 2], &device)?;
+        let parameters = parameters(&[count as u32, k as u32], &from);
+        launch(
+            Shader::plain(Name::TopK, 256).feature("PAIRS", pairs),
+            &[
+                Bound::Read(&parameters),
+                Bound::Read(&from),
+                Bound::Write(&out),
+            ],
+            [slices, 1, 1],
+        );
+        (from, count, pairs) = (out, slices * k, true);
+        if slices == 1 {
+            break;
+        }
+    }
+    let words = read_words(from).await?;
+    let (found, _) = words.as_chunks::<2>();
+    let found = found.iter().map(|pair| pair.map(u32::from_le_bytes));
+    let value = |key: u32| {
+        f32::from_bits(if key >> 31 == 1 {
+            key & 0x7fff_ffff
+        } else {
+            !key
+        })
+    };
+    Ok(found
+        .take_while(|[key, _]| *key != 0)
+        .map(|[key, id]| (id, value(key)))
+        .collect())
+}
+
+/// Natural log-probability of one id a row, gathered from the log-softmax of the logits:
+/// `[rows, width] -> [rows]`.
+///
+/// # Errors
+/// `invalid-argument` when there is not one id below `width` a row, or the tensor is not `f32` on
+/// the wgpu device.
+pub fn target_log_probs(logits: Tensor<2>, targets: &[u32]) -> Result<Tensor<1>, KernelError> {
+    let [rows, width] = logits.dims();
+    if rows == 0 || targets.len() != rows || targets.iter().any(|&id| id as usize >= width) {
+        return Err(KernelError::InvalidArgument(format!(
+            "{} targets for logits {:?}: give one below the width a row",
+            targets.len(),
+            logits.dims()
+        )));
+    }
+    let out = empty([rows], &logits.device())?;
+    let from = need(&logits, "the logits")?;
+    let targets = upload(le_bytes(targets), &from);
+    let parameters = parameters(&[width as u32], &from);
+    launch(
+        Shader::plain(Name::TargetLogProbs, 256),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(&from),
+            Bound::Read(&targets),
+            Bound::Write(&out),
+        ],
+        [rows, 1, 1],
+    );
+    Ok(into_tensor(out))
 }
 
 /// Which ids belong to which segment, on the device: for bytes, the tokens whose text begins with

@@ -1,12 +1,14 @@
 //! Each kernel against its twin, on small cases, before a device is trusted.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use lexigraft_checkpoint::{DType, dequant};
 
 use super::launch::{mark_checked, was_checked};
+use super::tensor::{from_host, to_host};
 use super::{
-    Around, GpuMatrix, Segments, argmax, attention, attention_step, full_attention, layer_norm,
-    project, rms_norm, rope_append, rows, segment_log_probs, swiglu, twin,
+    Around, GpuMatrix, Segments, add_rows, argmax, attention, attention_step, full_attention,
+    grow_cache, last_row, layer_norm, mean_rows, project, rms_norm, rope_append, rows,
+    segment_log_probs, swiglu, target_log_probs, top_k, twin,
 };
 use crate::KernelError;
 use crate::cpu::Heads;
@@ -42,11 +44,13 @@ pub async fn self_test(device: &Device, what: Checked) -> Result<(), KernelError
     match what {
         Checked::Decoder => {
             cases.norms().await?;
+            cases.rearranged().await?;
             cases.cached_attention().await?;
             cases.argmax().await?;
         }
         Checked::Encoder => {
             cases.layer_norms().await?;
+            cases.rearranged().await?;
             cases.full_attention().await?;
         }
         Checked::Segments => cases.segments().await?,
@@ -113,19 +117,23 @@ struct Cases<'a> {
 }
 
 impl Cases<'_> {
-    fn tensor<const D: usize>(&self, values: &[f32], shape: [usize; D]) -> Tensor<D> {
-        Tensor::from_data(TensorData::new(values.to_vec(), shape), self.device)
+    fn tensor<const D: usize>(
+        &self,
+        values: &[f32],
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, KernelError> {
+        from_host(values, shape, self.device)
     }
 
     async fn norms(&mut self) -> Result<(), KernelError> {
         let (tokens, width) = (3, 97);
         let x = self.numbers.floats(tokens * width);
         let gain = self.numbers.floats(width);
-        let gains = self.tensor(&gain, [width]);
-        let out = rms_norm(self.tensor(&x, [tokens, width]), &gains, 1e-5)?;
+        let gains = self.tensor(&gain, [width])?;
+        let out = rms_norm(self.tensor(&x, [tokens, width])?, &gains, 1e-5)?;
         agree("rms_norm", out, &twin::rms_norm(&x, &gain, 1e-5), 1e-5).await?;
         let gate_up = self.numbers.floats(2 * tokens * width);
-        let out = swiglu(self.tensor(&gate_up, [tokens, 2 * width]))?;
+        let out = swiglu(self.tensor(&gate_up, [tokens, 2 * width])?)?;
         agree("swiglu", out, &twin::swiglu(&wide(&gate_up), width), 1e-6).await
     }
 
@@ -133,11 +141,11 @@ impl Cases<'_> {
         let (tokens, width) = (3, 97);
         let x = self.numbers.floats(tokens * width);
         let gain = self.numbers.floats(width);
-        let gains = self.tensor(&gain, [width]);
+        let gains = self.tensor(&gain, [width])?;
         let bias = self.numbers.floats(width);
         let x: Vec<f32> = x.iter().map(|x| x + 9.0).collect();
-        let from = self.tensor(&x, [tokens, width]);
-        let out = layer_norm(from, &gains, &self.tensor(&bias, [width]), 1e-12)?;
+        let from = self.tensor(&x, [tokens, width])?;
+        let out = layer_norm(from, &gains, &self.tensor(&bias, [width])?, 1e-12)?;
         let expected = twin::layer_norm(&x, &gain, &bias, 1e-12);
         agree("layer_norm", out, &expected, 1e-4).await
     }
@@ -145,7 +153,7 @@ impl Cases<'_> {
     async fn full_attention(&mut self) -> Result<(), KernelError> {
         let (heads, head_dim, tokens) = (3, 32, 70);
         let qkv = self.numbers.floats(tokens * 3 * heads * head_dim);
-        let out = full_attention(self.tensor(&qkv, [tokens, 3 * heads * head_dim]), heads)?;
+        let out = full_attention(self.tensor(&qkv, [tokens, 3 * heads * head_dim])?, heads)?;
         let expected = twin::full_attention(&qkv, heads, head_dim);
         agree("full_attention", out, &expected, 1e-5).await
     }
@@ -163,15 +171,16 @@ impl Cases<'_> {
             .numbers
             .floats(shape.kv_heads * capacity * shape.head_dim);
         let values = self.numbers.floats(keys.len());
-        let [cos, sin] = [0, 1].map(|_| self.numbers.floats(tokens * shape.head_dim));
+        let positions = start + tokens;
+        let [cos, sin] = [0, 1].map(|_| self.numbers.floats(positions * shape.head_dim));
 
         let expected = twin::rope_append(&qkv, shape, [&cos, &sin], start, [&keys, &values]);
         let (queries, new_keys, new_values) = &expected;
         let cache = [shape.kv_heads, capacity, shape.head_dim];
-        let [k, v] = [&keys, &values].map(|x| self.tensor(x, cache));
-        let table = [1, tokens, shape.head_dim];
-        let [c, s] = [&cos, &sin].map(|x| self.tensor(x, table));
-        let from = self.tensor(&qkv, [tokens, columns]);
+        let (k, v) = (self.tensor(&keys, cache)?, self.tensor(&values, cache)?);
+        let table = [positions, shape.head_dim];
+        let (c, s) = (self.tensor(&cos, table)?, self.tensor(&sin, table)?);
+        let from = self.tensor(&qkv, [tokens, columns])?;
         let rotated = rope_append(from, shape, [&c, &s], start, &k, &v)?;
         agree("rope_append", rotated.clone(), &wide(queries), 1e-5).await?;
         agree("rope_append", k.clone(), &wide(new_keys), 1e-5).await?;
@@ -194,14 +203,15 @@ impl Cases<'_> {
         for start in [0, 90, 1024] {
             let columns = (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
             let qkv = self.numbers.floats(columns);
-            let [cos, sin] = [0, 1].map(|_| self.numbers.floats(shape.head_dim));
+            let [cos, sin] = [0, 1].map(|_| self.numbers.floats((start + 1) * shape.head_dim));
             let (query, new_keys, new_values) =
                 twin::rope_append(&qkv, shape, [&cos, &sin], start, [keys, values]);
             let expected = twin::attention(&query, &new_keys, &new_values, shape, capacity, start);
             let cache = [shape.kv_heads, capacity, shape.head_dim];
-            let [k, v] = [keys, values].map(|x| self.tensor(x, cache));
-            let [c, s] = [&cos, &sin].map(|x| self.tensor(x, [1, 1, shape.head_dim]));
-            let from = self.tensor(&qkv, [1, columns]);
+            let (k, v) = (self.tensor(keys, cache)?, self.tensor(values, cache)?);
+            let table = [start + 1, shape.head_dim];
+            let (c, s) = (self.tensor(&cos, table)?, self.tensor(&sin, table)?);
+            let from = self.tensor(&qkv, [1, columns])?;
             let out = attention_step(from, shape, [&c, &s], start, &k, &v)?;
             agree("attention_step", out, &expected, 1e-5).await?;
             agree("attention_step", k, &wide(&new_keys), 1e-5).await?;
@@ -219,12 +229,47 @@ impl Cases<'_> {
                 *x = 2.0;
             }
         }
-        let found = argmax(self.tensor(&x, [rows, width]))?;
-        let found = found.into_data_async().await.map_err(unreadable)?;
-        let found: Vec<i64> = found.iter::<i64>().collect();
+        let found = argmax(self.tensor(&x, [rows, width])?).await?;
         let expected = twin::argmax(&x, width);
         if found != expected {
             return Err(differs("argmax", format!("{found:?}, not {expected:?}")));
+        }
+        // Twice as wide as a slice.
+        let row = self.tensor(&x, [1, rows * width])?;
+        let (found, expected) = (top_k(row, 40).await?, twin::top_k(&x, 40));
+        if found != expected {
+            return Err(differs("top_k", format!("{found:?}, not {expected:?}")));
+        }
+        let targets = [417, 1002];
+        let out = target_log_probs(self.tensor(&x, [rows, width])?, &targets)?;
+        let expected = twin::target_log_probs(&x, &targets);
+        agree("target_log_probs", out, &expected, 1e-5).await
+    }
+
+    /// Sums, means and copies.
+    async fn rearranged(&mut self) -> Result<(), KernelError> {
+        let (tokens, width) = (3, 97);
+        let x = self.numbers.floats(tokens * width);
+        let table = self.numbers.floats((tokens + 2) * width);
+        let from = self.tensor(&x, [tokens, width])?;
+        let sum: Vec<f64> = x
+            .iter()
+            .zip(&table)
+            .map(|(x, y)| f64::from(x + y))
+            .collect();
+        let table = self.tensor(&table, [tokens + 2, width])?;
+        agree("add_rows", add_rows(from.clone(), &table)?, &sum, 1e-6).await?;
+        let mean = twin::mean_rows(&x, width);
+        agree("mean_rows", mean_rows(from.clone())?, &mean, 1e-5).await?;
+        let (_, last) = x.split_at((tokens - 1) * width);
+        agree("last_row", last_row(from)?, &wide(last), 0.0).await?;
+        // Two heads of a full cache of three positions, in one of four.
+        let cache = self.numbers.floats(2 * 3 * 8);
+        let grown = grow_cache(&self.tensor(&cache, [2, 3, 8])?, 3, 4)?;
+        let grown = to_host(grown).await?;
+        let heads = grown.chunks(4 * 8).zip(cache.chunks(3 * 8));
+        if heads.into_iter().any(|(new, old)| !new.starts_with(old)) {
+            return Err(differs("grow_cache", format!("{grown:?} of {cache:?}")));
         }
         Ok(())
     }
@@ -240,7 +285,7 @@ impl Cases<'_> {
         let logits = self.numbers.floats(width);
         let logits: Vec<f32> = logits.iter().map(|x| 20.0 * x).collect();
         let on_device = Segments::new(&segments, self.device)?;
-        let out = segment_log_probs(self.tensor(&logits, [width]), &on_device)?;
+        let out = segment_log_probs(self.tensor(&logits, [width])?, &on_device)?;
         let expected = twin::segment_log_probs(&logits, &segments);
         agree("segment_log_probs", out, &expected, 1e-5).await
     }
@@ -264,7 +309,7 @@ impl Cases<'_> {
         for tokens in [1, 35] {
             let x = self.numbers.floats(tokens * cols);
             let expected = twin::product(&x, &weight, cols);
-            let from = self.tensor(&x, [tokens, cols]);
+            let from = self.tensor(&x, [tokens, cols])?;
             let what = format!("{tokens} tokens through {dtype}");
             let out = project(from, &matrix, Around::default())?;
             agree(&what, out, &expected, 1e-4).await?;
@@ -274,13 +319,13 @@ impl Cases<'_> {
         let normed = twin::rms_norm(&x, &gain, 1e-5);
         let normed: Vec<f32> = normed.iter().map(|x| *x as f32).collect();
         let expected = twin::swiglu(&twin::product(&normed, &weight, cols), height / 2);
-        let gains = self.tensor(&gain, [cols]);
+        let gains = self.tensor(&gain, [cols])?;
         let around = Around {
             norm: Some((&gains, 1e-5)),
             swiglu: true,
             ..Around::default()
         };
-        let out = project(self.tensor(&x, [1, cols]), &matrix, around)?;
+        let out = project(self.tensor(&x, [1, cols])?, &matrix, around)?;
         let what = format!("normalised and gated {dtype}");
         agree(&what, out, &expected, 1e-4).await
     }
@@ -297,8 +342,7 @@ async fn agree<const D: usize>(
     expected: &[f64],
     tolerance: f64,
 ) -> Result<(), KernelError> {
-    let found = found.into_data_async().await.map_err(unreadable)?;
-    let found: Vec<f32> = found.iter::<f32>().collect();
+    let found = to_host(found).await?;
     if found.len() != expected.len() {
         return Err(differs(
             kernel,
@@ -325,8 +369,4 @@ fn differs(kernel: &str, message: String) -> KernelError {
         kernel: kernel.to_owned(),
         message,
     }
-}
-
-fn unreadable(error: impl std::fmt::Debug) -> KernelError {
-    differs("reading back", format!("{error:?}"))
 }

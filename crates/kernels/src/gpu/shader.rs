@@ -23,19 +23,24 @@ pub(super) struct Shader {
 /// The files of `shaders/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Name {
+    Add,
     Argmax,
     Attention,
     AttentionMerge,
     AttentionStep,
     ByteNormalize,
     ByteSegments,
+    Copy,
     LayerNorm,
     Matmul,
     Matvec,
+    MeanRows,
     RmsNorm,
     RopeAppend,
     Rows,
     Swiglu,
+    TargetLogProbs,
+    TopK,
 }
 
 macro_rules! shader {
@@ -47,19 +52,24 @@ macro_rules! shader {
 impl Name {
     fn text(self) -> &'static str {
         match self {
+            Self::Add => shader!("add"),
             Self::Argmax => shader!("argmax"),
             Self::Attention => shader!("attention"),
             Self::AttentionMerge => shader!("attention_merge"),
             Self::AttentionStep => shader!("attention_step"),
             Self::ByteNormalize => shader!("byte_normalize"),
             Self::ByteSegments => shader!("byte_segments"),
+            Self::Copy => shader!("copy"),
             Self::LayerNorm => shader!("layer_norm"),
             Self::Matmul => shader!("matmul"),
             Self::Matvec => shader!("matvec"),
+            Self::MeanRows => shader!("mean_rows"),
             Self::RmsNorm => shader!("rms_norm"),
             Self::RopeAppend => shader!("rope_append"),
             Self::Rows => shader!("rows"),
             Self::Swiglu => shader!("swiglu"),
+            Self::TargetLogProbs => shader!("target_log_probs"),
+            Self::TopK => shader!("top_k"),
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn rotate(x: &[f32], cos: &[f32], sin: &[f32]) -> Vec<f64> {
         .collect()
 }
 
-/// Rotated queries, and keys and values with the new ones in them.
+/// Rotated queries, and keys and values with the new ones in them. The tables hold all positions.
 pub fn rope_append(
     qkv: &[f32],
     shape: Heads,
@@ -80,7 +80,7 @@ pub fn rope_append(
         let row = |table: &[f32]| -> Vec<f32> {
             table
                 .iter()
-                .skip(token * head_dim)
+                .skip((start + token) * head_dim)
                 .take(head_dim)
                 .copied()
                 .collect()
@@ -151,18 +151,50 @@ pub fn attention(
     out
 }
 
-/// The first of the largest elements of each row; NaN is never it, -1 says that there is none.
-pub fn argmax(x: &[f32], width: usize) -> Vec<i64> {
+/// The first of the largest elements of each row; NaN is never it.
+pub fn argmax(x: &[f32], width: usize) -> Vec<Option<u32>> {
     x.chunks_exact(width)
         .map(|row| {
-            let mut best = (-1, f32::MIN);
+            let mut best = (None, f32::MIN);
             for (i, &x) in (0..).zip(row) {
                 if x > best.1 {
-                    best = (i, x);
+                    best = (Some(i), x);
                 }
             }
             best.0
         })
+        .collect()
+}
+
+/// The `k` largest, the largest first and of equal ones the smaller id; NaN is never among them.
+pub fn top_k(x: &[f32], k: usize) -> Vec<(u32, f32)> {
+    let mut all: Vec<(u32, f32)> = (0..).zip(x.iter().copied()).collect();
+    all.retain(|(_, x)| !x.is_nan());
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    all
+}
+
+/// Log-probability of one id a row.
+pub fn target_log_probs(logits: &[f32], targets: &[u32]) -> Vec<f64> {
+    let width = logits.len() / targets.len().max(1);
+    let rows = logits.chunks_exact(width.max(1));
+    rows.zip(targets)
+        .map(|(row, &target)| {
+            let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+            let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = row.iter().map(|x| (x - most).exp()).sum();
+            row.get(target as usize).copied().unwrap_or(f64::NAN) - most - sum.ln()
+        })
+        .collect()
+}
+
+/// The mean of all rows.
+pub fn mean_rows(x: &[f32], width: usize) -> Vec<f64> {
+    let rows = (x.len() / width.max(1)) as f64;
+    let column = |column| x.iter().skip(column).step_by(width.max(1));
+    (0..width)
+        .map(|i| column(i).map(|x| f64::from(*x)).sum::<f64>() / rows)
         .collect()
 }
 

@@ -1,8 +1,11 @@
+#[cfg(feature = "reference")]
 use std::cell::OnceCell;
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::{Device, TensorData, activation};
 
-use super::{Heads, RopeRows};
+use super::{Heads, RopeTables};
 #[cfg(feature = "cpu")]
 use crate::cpu::Instructions;
 
@@ -12,6 +15,7 @@ use crate::cpu::Instructions;
 pub struct CausalMask {
     start: usize,
     tokens: usize,
+    #[cfg(feature = "reference")]
     mask: OnceCell<Tensor<4>>,
 }
 
@@ -21,12 +25,14 @@ impl CausalMask {
         Self {
             start,
             tokens,
+            #[cfg(feature = "reference")]
             mask: OnceCell::new(),
         }
     }
 
     /// `[1, 1, tokens, start + tokens]`, to be added to the scores. One token sees all there is
     /// and needs none.
+    #[cfg(feature = "reference")]
     fn tensor(&self, device: &Device) -> Option<&Tensor<4>> {
         if self.tokens == 1 {
             return None;
@@ -75,7 +81,7 @@ pub fn attention(
             (Err(queries), _, _) => queries,
         }
     };
-    reference(queries, keys, values, heads, mask)
+    otherwise!(reference(queries, keys, values, heads, mask))
 }
 
 #[cfg(feature = "cpu")]
@@ -108,7 +114,7 @@ fn on_host(
 pub fn append_attention(
     qkv: Tensor<2>,
     heads: Heads,
-    rope: &RopeRows,
+    rope: &RopeTables,
     mask: &CausalMask,
     keys: Tensor<3>,
     values: Tensor<3>,
@@ -133,6 +139,7 @@ pub fn append_attention(
     (mixed, keys, values)
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(
     queries: Tensor<2>,
     keys: &Tensor<3>,

@@ -1,4 +1,6 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::activation;
 
 #[cfg(feature = "cpu")]
 use crate::cpu::Instructions;
@@ -30,9 +32,10 @@ pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
             Err(qkv) => qkv,
         }
     };
-    reference(qkv, heads)
+    otherwise!(reference(qkv, heads))
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
     let [tokens, columns] = qkv.dims();
     let head_dim = columns / (3 * heads);

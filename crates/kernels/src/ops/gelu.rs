@@ -1,4 +1,6 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::activation;
 
 /// `x Φ(x)` (arXiv 1606.08415), element by element.
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
@@ -14,9 +16,10 @@ pub fn gelu(x: Tensor<2>) -> Tensor<2> {
             Err(x) => x,
         }
     };
-    reference(x)
+    otherwise!(reference(x))
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(x: Tensor<2>) -> Tensor<2> {
     activation::gelu(x)
 }

@@ -3,12 +3,14 @@ use burn::tensor::Tensor;
 use super::host;
 use crate::cpu::PackedMatrix;
 
-/// `x Wᵀ`, plus `residual` where there is one: `[tokens, cols] -> [tokens, rows]`.
+/// `x Wᵀ`, plus `bias` `[rows]` and `residual` `[tokens, rows]` where there are any:
+/// `[tokens, cols] -> [tokens, rows]`.
 ///
-/// Activations are rounded to bytes, see [`cpu`](crate::cpu).
+/// Activations are rounded to 16 bits, see [`cpu`](crate::cpu).
 pub fn packed_linear(
     x: Tensor<2>,
     weight: &PackedMatrix,
+    bias: Option<&Tensor<1>>,
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
     let tokens = x.dims()[0];
@@ -16,6 +18,13 @@ pub fn packed_linear(
     let x = on_host(x);
     let done = host::with_scratch(|scratch| weight.matmul(x.values(), tokens, &mut out, scratch));
     host::check(done);
+    if let Some(bias) = bias.and_then(host::view) {
+        for row in out.chunks_exact_mut(weight.rows().max(1)) {
+            for (out, bias) in row.iter_mut().zip(bias.values()) {
+                *out += bias;
+            }
+        }
+    }
     if let Some(residual) = residual {
         let residual = on_host(residual);
         for (out, residual) in out.iter_mut().zip(residual.values()) {

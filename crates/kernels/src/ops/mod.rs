@@ -2,33 +2,69 @@
 //!
 //! Each function looks at the device of its first tensor: on Burn's Flex backend the slice kernels
 //! of [`cpu`](crate::cpu) run on the tensors' own memory, on its wgpu backend the WGSL kernels of
-//! `gpu`, elsewhere plain Burn operations. Shapes are written outermost first, as
-//! `[tokens, hidden]`.
+//! `gpu`, elsewhere plain Burn operations. These come with the feature `reference`, which modules
+//! for the browser leave out: most of Burn's own kernels would come with them. Shapes are written
+//! outermost first, as `[tokens, hidden]`.
 //!
 //! # Panics
-//! As Burn's own operations, when shapes do not fit.
+//! As Burn's own operations, when shapes do not fit. Without the feature `reference`, also for a
+//! device or a shape that no kernel serves.
 
+/// The reference in plain Burn, in builds that have it.
+macro_rules! otherwise {
+    ($reference:ident($($operand:expr),*)) => {{
+        #[cfg(feature = "reference")]
+        {
+            $reference($($operand),*)
+        }
+        #[cfg(not(feature = "reference"))]
+        {
+            $(let _ = $operand;)*
+            $crate::ops::unserved()
+        }
+    }};
+}
+
+mod add_rows;
 mod attention;
 mod full_attention;
 mod gelu;
+mod grow_cache;
 #[cfg(feature = "cpu")]
 mod host;
+mod last_row;
 mod layer_norm;
 #[cfg(feature = "cpu")]
 mod linear;
-#[cfg(all(test, feature = "cpu"))]
+mod mean_rows;
+mod memory;
+#[cfg(all(test, feature = "cpu", feature = "reference"))]
 mod parity;
 mod rms_norm;
 mod rope;
 mod swiglu;
+mod target_log_probs;
 
 pub use crate::cpu::Heads;
+pub use add_rows::add_rows;
 pub use attention::{CausalMask, append_attention, attention};
 pub use full_attention::full_attention;
 pub use gelu::gelu;
+pub use grow_cache::grow_cache;
+pub use last_row::last_row;
 pub use layer_norm::layer_norm;
 #[cfg(feature = "cpu")]
 pub use linear::{packed_linear, packed_rows};
+pub use mean_rows::mean_rows;
+pub use memory::{empty, from_host, to_host};
 pub use rms_norm::rms_norm;
-pub use rope::{RopeRows, rope_append};
+pub use rope::{RopeTables, rope_append};
 pub use swiglu::swiglu;
+pub use target_log_probs::target_log_probs;
+
+/// What is left to do for operands that no kernel serves.
+#[cfg(not(feature = "reference"))]
+#[allow(clippy::panic, reason = "as Burn's operations, see the module")]
+fn unserved() -> ! {
+    panic!("no kernel of this build serves a tensor of this shape on this device")
+}

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    CausalMask, Heads, RopeRows, attention, full_attention, gelu, layer_norm, rms_norm, rope,
-    swiglu,
+    CausalMask, Heads, RopeTables, add_rows, attention, full_attention, gelu, grow_cache, last_row,
+    layer_norm, mean_rows, rms_norm, rope, swiglu, target_log_probs,
 };
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
@@ -81,9 +81,9 @@ fn attention_over_an_appended_cache_agrees() {
             let shape = [kv_heads, start + tokens + spare, head_dim];
             let (keys, values) = (noise(shape, 0.6), noise(shape, 0.7));
             let qkv = noise([tokens, heads.columns()], 0.8);
-            let angles = RopeRows {
-                cos: noise([1, tokens, head_dim], 0.9),
-                sin: noise([1, tokens, head_dim], 1.0),
+            let angles = RopeTables {
+                cos: noise([start + tokens, head_dim], 0.9),
+                sin: noise([start + tokens, head_dim], 1.0),
             };
             let want = rope::reference(
                 qkv.clone(),
@@ -114,13 +114,39 @@ fn a_cache_that_others_hold_is_copied_before_it_is_written() {
         head_dim: 2,
     };
     let keys = Tensor::<3>::zeros([1, 4, 2], &Device::flex());
-    let angles = RopeRows {
-        cos: Tensor::ones([1, 1, 2], &Device::flex()),
-        sin: Tensor::zeros([1, 1, 2], &Device::flex()),
+    let angles = RopeTables {
+        cos: Tensor::ones([2, 2], &Device::flex()),
+        sin: Tensor::zeros([2, 2], &Device::flex()),
     };
     let qkv = noise([1, heads.columns()], 1.1);
     let (_, written, _) = super::rope_append(qkv, heads, &angles, 1, keys.clone(), keys.clone());
     let sum = |tensor: Tensor<3>| -> f32 { tensor.abs().sum().into_scalar() };
     assert_eq!(sum(keys), 0.0);
     assert!(sum(written) > 0.0);
+}
+
+#[test]
+fn sums_means_and_copies_agree() {
+    for shape in [[1, 1], [3, 7], [31, 384]] {
+        let (x, table) = (noise(shape, 1.2), noise([shape[0] + 2, shape[1]], 1.3));
+        let want = add_rows::reference(x.clone(), &table);
+        assert_close(super::add_rows(x.clone(), &table), want);
+        assert_close(super::mean_rows(x.clone()), mean_rows::reference(x.clone()));
+        assert_close(super::last_row(x.clone()), last_row::reference(x));
+    }
+    for (len, capacity) in [(0, 3), (4, 4), (5, 9)] {
+        let old = noise([3, 5, 6], 1.4);
+        let want = grow_cache::reference(old.clone(), len, capacity);
+        assert_close(super::grow_cache(old, len, capacity), want);
+    }
+}
+
+#[test]
+fn log_probabilities_of_targets_agree() {
+    for (tokens, vocab) in [(1, 1), (3, 7), (5, 49_152)] {
+        let logits = noise([tokens, vocab], 1.5) * 9.0;
+        let targets: Vec<u32> = (0..tokens).map(|i| (i * 17_011 % vocab) as u32).collect();
+        let want = target_log_probs::reference(logits.clone(), &targets);
+        assert_close(super::target_log_probs(logits, &targets), want);
+    }
 }

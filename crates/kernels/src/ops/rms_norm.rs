@@ -16,7 +16,7 @@ pub fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
         (Ok(x), None) => x.into_tensor(),
         (Err(x), _) => x,
     };
-    reference(x, weight, eps)
+    otherwise!(reference(x, weight, eps))
 }
 
 #[cfg(feature = "cpu")]
@@ -27,6 +27,7 @@ fn on_host(x: &super::host::HostTensor, weight: &super::host::HostTensor, eps: f
     super::host::tensor(out, [x.len() / weight.len().max(1), weight.len()])
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean_square = x.clone().square().mean_dim(1);
     let scale = (mean_square + eps).sqrt().recip();

@@ -1,26 +1,32 @@
-use burn::tensor::{Tensor, s};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::s;
 
 use super::Heads;
 
-/// The angles of a forward pass, shared by all its layers.
+/// The angles of all positions, on the device.
 ///
-/// Both are `[1, tokens, head_dim]`, the first half of `sin` negated, so that a rotation is
+/// Both are `[positions, head_dim]`, the first half of `sin` negated, so that a rotation is
 /// `x * cos + swap_halves(x) * sin`.
 #[derive(Debug, Clone)]
-pub struct RopeRows {
+pub struct RopeTables {
     /// Cosines, each half the same.
-    pub cos: Tensor<3>,
+    pub cos: Tensor<2>,
     /// Sines, the first half negated.
-    pub sin: Tensor<3>,
+    pub sin: Tensor<2>,
 }
 
-impl RopeRows {
-    /// Rotates `[heads, tokens, head_dim]`; element `i` turns with element `i + head_dim / 2`.
-    pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
-        let half = x.dims()[2] / 2;
+impl RopeTables {
+    /// Rotates `[heads, tokens, head_dim]` at positions from `start` on; element `i` turns with
+    /// element `i + head_dim / 2`.
+    #[cfg(feature = "reference")]
+    pub fn rotate(&self, x: Tensor<3>, start: usize) -> Tensor<3> {
+        let [_, tokens, head_dim] = x.dims();
+        let half = head_dim / 2;
         let first = x.clone().narrow(2, 0, half);
         let second = x.clone().narrow(2, half, half);
-        x * self.cos.clone() + Tensor::cat(vec![second, first], 2) * self.sin.clone()
+        let rows = |table: &Tensor<2>| table.clone().narrow(0, start, tokens).unsqueeze_dim(0);
+        x * rows(&self.cos) + Tensor::cat(vec![second, first], 2) * rows(&self.sin)
     }
 }
 
@@ -32,7 +38,7 @@ impl RopeRows {
 pub fn rope_append(
     qkv: Tensor<2>,
     heads: Heads,
-    rope: &RopeRows,
+    rope: &RopeTables,
     start: usize,
     keys: Tensor<3>,
     values: Tensor<3>,
@@ -56,7 +62,7 @@ pub fn rope_append(
         Ok(done) => return done,
         Err(operands) => operands,
     };
-    reference(qkv, heads, rope, start, keys, values)
+    otherwise!(reference(qkv, heads, rope, start, keys, values))
 }
 
 #[cfg(feature = "cpu")]
@@ -67,7 +73,7 @@ type Operands = (Tensor<2>, Tensor<3>, Tensor<3>);
 fn on_host(
     qkv: Tensor<2>,
     heads: Heads,
-    rope: &RopeRows,
+    rope: &RopeTables,
     start: usize,
     keys: Tensor<3>,
     values: Tensor<3>,
@@ -91,11 +97,15 @@ fn on_host(
         }
     };
     let mut queries = vec![0.0; tokens * heads.query_columns()];
+    let rows = start * heads.head_dim..(start + tokens) * heads.head_dim;
+    let (Some(cos), Some(sin)) = (cos.values().get(rows.clone()), sin.values().get(rows)) else {
+        return Err((qkv.into_tensor(), keys.into_tensor(), values.into_tensor()));
+    };
     crate::cpu::rope_append(
         qkv.values(),
         heads,
-        cos.values(),
-        sin.values(),
+        cos,
+        sin,
         start,
         keys.values_mut(),
         values.values_mut(),
@@ -105,10 +115,11 @@ fn on_host(
     Ok((queries, keys.into_tensor(), values.into_tensor()))
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(
     qkv: Tensor<2>,
     heads: Heads,
-    rope: &RopeRows,
+    rope: &RopeTables,
     start: usize,
     keys: Tensor<3>,
     values: Tensor<3>,
@@ -123,7 +134,7 @@ pub(super) fn reference(
     let qkv = qkv
         .reshape([tokens, heads + 2 * kv_heads, head_dim])
         .swap_dims(0, 1);
-    let turned = rope.rotate(qkv.clone().narrow(0, 0, heads + kv_heads));
+    let turned = rope.rotate(qkv.clone().narrow(0, 0, heads + kv_heads), start);
     let queries = turned
         .clone()
         .narrow(0, 0, heads)

@@ -1,4 +1,6 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+#[cfg(feature = "reference")]
+use burn::tensor::activation;
 
 /// `silu(gate) * up` (arXiv 2002.05202): `[tokens, 2 wide] -> [tokens, wide]`.
 ///
@@ -22,9 +24,10 @@ pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
             Err(gate_up) => gate_up,
         }
     };
-    reference(gate_up)
+    otherwise!(reference(gate_up))
 }
 
+#[cfg(feature = "reference")]
 pub(super) fn reference(gate_up: Tensor<2>) -> Tensor<2> {
     let wide = gate_up.dims()[1] / 2;
     let gate = gate_up.clone().narrow(1, 0, wide);

@@ -133,3 +133,23 @@ pub fn reference(dtype: DType, w: &[f32], x: &[f32]) -> (f64, f64) {
         bound + terms as f64 * f64::from(f32::EPSILON) * magnitude + 1e-36,
     )
 }
+
+/// What a weight of a block of 32 in fixed-point numbers may be off by: half a step, where the
+/// magnitudes of 16 of them add up to at most 65535 and none is above 32767.
+pub fn fixed_error(block: &[f32]) -> f64 {
+    let sum = |run: &[f32]| run.iter().map(|w| f64::from(w.abs())).sum::<f64>();
+    let largest = block.iter().fold(0f32, |most, w| most.max(w.abs()));
+    let sums = block.chunks(16).map(sum);
+    (sums.fold(0.0, f64::max) / 65_500.0).max(f64::from(largest) / 32_760.0) / 2.0
+}
+
+/// As [`reference`], for weights that are rounded to fixed-point numbers.
+pub fn fixed_reference(w: &[f32], x: &[f32]) -> (f64, f64) {
+    let (sum, mut bound) = reference(DType::Q8_0, w, x);
+    for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+        let inputs: f64 = x.iter().map(|x| f64::from(x.abs())).sum();
+        // The activations' own rounding on top.
+        bound += 1.001 * fixed_error(w) * inputs;
+    }
+    (sum, bound)
+}

@@ -1,7 +1,7 @@
 //! Grouped-query attention over the cache (arXiv 2305.13245).
 
 use burn::tensor::Tensor;
-use lexigraft_kernels::ops::{CausalMask, Heads, RopeRows};
+use lexigraft_kernels::ops::{CausalMask, Heads, RopeTables};
 
 use super::cache::KvLayer;
 use super::config::DecoderConfig;
@@ -12,15 +12,13 @@ pub(super) struct Attention {
     /// Rows of queries, keys and values, one below the other.
     pub qkv: Linear,
     pub output: Linear,
-    /// Normalisation of each query and key head, where a family has it.
-    pub query_key_norm: Option<(RmsNorm, RmsNorm)>,
     pub heads: Heads,
 }
 
 /// What all layers of one forward pass share.
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub rope: RopeRows,
+    pub rope: RopeTables,
     pub mask: CausalMask,
 }
 
@@ -29,7 +27,6 @@ impl Attention {
         Self {
             qkv,
             output,
-            query_key_norm: None,
             heads: Heads {
                 heads: config.heads,
                 kv_heads: config.kv_heads,
@@ -46,10 +43,7 @@ impl Attention {
         cache: KvLayer,
         pass: &Pass,
     ) -> (Tensor<2>, KvLayer) {
-        let mut qkv = self.qkv.forward_normed(x.clone(), norm);
-        if let Some((query_norm, key_norm)) = &self.query_key_norm {
-            qkv = norm_heads(qkv, self.heads, query_norm, key_norm);
-        }
+        let qkv = self.qkv.forward_normed(x.clone(), norm);
         let (mixed, cache) = cache.attend(qkv, self.heads, pass);
         (self.output.forward_add(mixed, x), cache)
     }
@@ -73,26 +67,4 @@ impl Attention {
     pub fn resident_bytes(&self) -> u64 {
         self.qkv.resident_bytes() + self.output.resident_bytes()
     }
-}
-
-/// Normalises each head of the queries and of the keys; the values stay.
-fn norm_heads(qkv: Tensor<2>, heads: Heads, query_norm: &RmsNorm, key_norm: &RmsNorm) -> Tensor<2> {
-    let tokens = qkv.dims()[0];
-    let norm = |norm: &RmsNorm, first: usize, count: usize| {
-        let columns = qkv
-            .clone()
-            .narrow(1, first * heads.head_dim, count * heads.head_dim);
-        norm.forward(columns.reshape([tokens * count, heads.head_dim]))
-            .reshape([tokens, count * heads.head_dim])
-    };
-    let kv_columns = heads.kv_heads * heads.head_dim;
-    Tensor::cat(
-        vec![
-            norm(query_norm, 0, heads.heads),
-            norm(key_norm, heads.heads, heads.kv_heads),
-            qkv.clone()
-                .narrow(1, heads.columns() - kv_columns, kv_columns),
-        ],
-        1,
-    )
 }

@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, s};
+use burn::tensor::Tensor;
 use lexigraft_kernels::ops::{self, Heads};
 
 use super::DecoderConfig;
@@ -27,17 +27,12 @@ impl KvCache {
         weight_bytes: u64,
         device: &ComputeDevice,
     ) -> Result<Self, ModelError> {
-        let bytes = (config.kv_heads * config.head_dim) as u64 * capacity as u64 * 4;
-        device.check_budget(
-            "keys and values of the context",
-            bytes,
-            (bytes * 2 * config.layers as u64).saturating_add(weight_bytes),
-        )?;
+        check_budget(config, capacity, weight_bytes, device)?;
         let shape = [config.kv_heads, capacity, config.head_dim];
         let layers = (0..config.layers)
             .map(|_| KvLayer {
-                keys: Tensor::zeros(shape, device.burn()),
-                values: Tensor::zeros(shape, device.burn()),
+                keys: ops::empty(shape, device.burn()),
+                values: ops::empty(shape, device.burn()),
             })
             .collect();
         Ok(Self {
@@ -55,21 +50,19 @@ impl KvCache {
         weight_bytes: u64,
         device: &ComputeDevice,
     ) -> Result<Self, ModelError> {
-        let len = self.len;
-        let mut grown = Self::new(config, capacity.max(len), weight_bytes, device)?;
-        let copy = |new: Tensor<3>, old: Tensor<3>| {
-            new.slice_assign(s![.., 0..len, ..], old.narrow(1, 0, len))
-        };
+        let capacity = capacity.max(self.len);
+        check_budget(config, capacity, weight_bytes, device)?;
+        let copy = |old: Tensor<3>| ops::grow_cache(old, self.len, capacity);
         // One layer at a time, so that only one is held twice.
-        let layers = grown.layers.into_iter().zip(self.layers);
-        grown.layers = layers
-            .map(|(new, old)| KvLayer {
-                keys: copy(new.keys, old.keys),
-                values: copy(new.values, old.values),
-            })
-            .collect();
-        grown.len = len;
-        Ok(grown)
+        let layers = self.layers.into_iter().map(|layer| KvLayer {
+            keys: copy(layer.keys),
+            values: copy(layer.values),
+        });
+        Ok(Self {
+            layers: layers.collect(),
+            len: self.len,
+            capacity,
+        })
     }
 
     /// Tokens held.
@@ -101,6 +94,20 @@ impl KvCache {
         self.layers = layers;
         self.len += tokens;
     }
+}
+
+fn check_budget(
+    config: &DecoderConfig,
+    capacity: usize,
+    weight_bytes: u64,
+    device: &ComputeDevice,
+) -> Result<(), ModelError> {
+    let bytes = (config.kv_heads * config.head_dim) as u64 * capacity as u64 * 4;
+    device.check_budget(
+        "keys and values of the context",
+        bytes,
+        (bytes * 2 * config.layers as u64).saturating_add(weight_bytes),
+    )
 }
 
 impl KvLayer {

@@ -12,12 +12,12 @@ pub mod llama;
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
-use lexigraft_kernels::ops::CausalMask;
+use lexigraft_kernels::ops::{self, CausalMask, RopeTables};
 
 use crate::loader::{KernelFamily, WeightLoader};
-use crate::rope::Rope;
+use crate::rope::rope_tables;
 use crate::{ComputeDevice, Embedding, Linear, LoadProgress, ModelError, RmsNorm};
 use attention::Pass;
 use block::DecoderBlock;
@@ -39,7 +39,7 @@ pub struct Decoder {
     norm: RmsNorm,
     /// `None` when the embedding is the output head too.
     head: Option<Linear>,
-    rope: Rope,
+    rope: RopeTables,
     resident_bytes: u64,
 }
 
@@ -59,13 +59,14 @@ impl Decoder {
         config.validate()?;
         let mut loader = WeightLoader::new(checkpoint, device, progress);
         loader.check_budget(config.dense_bytes())?;
+        loader.check_heads(config.head_dim)?;
         loader.check_kernels(KernelFamily::Decoder).await?;
         let parts = llama::load(&mut loader, &config).await?;
         let scaling = match parts.rope_divisors {
             Some(divisors) => crate::RopeScaling::Divisors(divisors),
             None => config.rope_scaling.clone(),
         };
-        let rope = Rope::new(
+        let rope = rope_tables(
             config.head_dim,
             config.context_length,
             config.rope_theta,
@@ -135,7 +136,7 @@ impl Decoder {
             lexigraft_kernels::gpu::begin(start, ids, self.device.burn())?;
         }
         let pass = Pass {
-            rope: self.rope.rows(start, tokens),
+            rope: self.rope.clone(),
             mask: CausalMask::new(start, tokens),
         };
         let mut hidden = self.embedding.forward(ids);
@@ -157,25 +158,49 @@ impl Decoder {
         }
     }
 
-    /// The id with the largest logit after each hidden state, chosen on the device so that four
-    /// bytes a token come back: `[tokens, hidden] -> [tokens]`, `None` for logits that are not
-    /// numbers.
+    /// Output logits of the last hidden state: `[tokens, hidden] -> [1, vocab]`.
+    pub fn last_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.logits(ops::last_row(hidden))
+    }
+
+    /// The id with the largest logit after the last hidden state of `[tokens, hidden]`, chosen on
+    /// the device so that four bytes come back.
     ///
-    /// Where the logits are in this memory anyway there is no result, and the caller looks at them.
-    pub async fn likeliest(
-        &self,
-        hidden: Tensor<2>,
-    ) -> Result<Option<Vec<Option<u32>>>, ModelError> {
+    /// `None` where the logits are in this memory anyway and the caller looks at them, and where
+    /// no logit is a number.
+    ///
+    /// # Errors
+    /// `device-lost`.
+    pub async fn last_likeliest(&self, hidden: Tensor<2>) -> Result<Option<u32>, ModelError> {
         #[cfg(feature = "gpu")]
         if self.device.kind() == crate::DeviceKind::Wgpu {
-            let vocabulary = self.config.vocab_size as i64;
-            let ids = lexigraft_kernels::gpu::argmax(self.logits(hidden))?;
-            let ids = ids.into_data_async().await?;
-            let ids = ids.iter::<i64>();
-            let valid = |id: i64| (0..vocabulary).contains(&id).then_some(id as u32);
-            return Ok(Some(ids.map(valid).collect()));
+            let ids = lexigraft_kernels::gpu::argmax(self.last_logits(hidden)).await?;
+            return Ok(ids.first().copied().flatten());
         }
         drop(hidden);
+        Ok(None)
+    }
+
+    /// The `k` largest logits after the last hidden state of `[tokens, hidden]` with their ids, the
+    /// largest first, chosen on the device so that `8 k` bytes come back.
+    ///
+    /// `None` where the logits are in this memory anyway, or the device gives no so many.
+    ///
+    /// # Errors
+    /// `device-lost`.
+    pub async fn last_top_k(
+        &self,
+        hidden: Tensor<2>,
+        k: usize,
+    ) -> Result<Option<Vec<(u32, f32)>>, ModelError> {
+        #[cfg(feature = "gpu")]
+        if self.device.kind() == crate::DeviceKind::Wgpu
+            && (1..=lexigraft_kernels::gpu::MAX_TOP_K).contains(&k)
+        {
+            let logits = self.last_logits(hidden);
+            return Ok(Some(lexigraft_kernels::gpu::top_k(logits, k).await?));
+        }
+        drop((hidden, k));
         Ok(None)
     }
 
@@ -194,11 +219,7 @@ impl Decoder {
                 targets.len()
             )));
         }
-        let targets: Vec<i32> = targets.iter().map(|&id| id as i32).collect();
-        let targets =
-            Tensor::<2, Int>::from_data(TensorData::new(targets, [tokens, 1]), self.device.burn());
-        let log_probs = activation::log_softmax(self.logits(hidden), 1);
-        Ok(log_probs.gather(1, targets).reshape([tokens]))
+        Ok(ops::target_log_probs(self.logits(hidden), targets))
     }
 
     fn check_vocabulary(&self, ids: &[u32]) -> Result<(), ModelError> {

@@ -153,6 +153,7 @@ impl Encoder {
     ) -> Result<Self, ModelError> {
         let mut loader = WeightLoader::new(checkpoint, device, progress);
         loader.check_budget(config.dense_bytes())?;
+        loader.check_heads(config.hidden_size / config.num_attention_heads)?;
         loader.check_kernels(KernelFamily::Encoder).await?;
         let prefix = if loader.has("bert.embeddings.word_embeddings.weight") {
             "bert."
@@ -164,20 +165,22 @@ impl Encoder {
         let words = loader
             .embedding(&name("word_embeddings.weight"), config.vocab_size, hidden)
             .await?;
-        let positions = loader
-            .matrix(
-                &name("position_embeddings.weight"),
-                config.max_position_embeddings,
-                hidden,
-            )
+        let count = config.max_position_embeddings;
+        let mut positions = loader
+            .host_matrix(&name("position_embeddings.weight"), count, hidden)
             .await?;
         let types = loader
-            .matrix(
+            .host_matrix(
                 &name("token_type_embeddings.weight"),
                 config.type_vocab_size,
                 hidden,
             )
             .await?;
+        for row in positions.chunks_exact_mut(hidden) {
+            for (position, first) in row.iter_mut().zip(&types) {
+                *position += first;
+            }
+        }
         let embedding_norm = loader.layer_norm(&name("LayerNorm"), hidden, eps).await?;
         let mut blocks = Vec::with_capacity(config.num_hidden_layers);
         for layer in 0..config.num_hidden_layers {
@@ -188,7 +191,7 @@ impl Encoder {
             + (config.max_position_embeddings * hidden) as u64 * 4
             + blocks.iter().map(EncoderBlock::resident_bytes).sum::<u64>();
         Ok(Self {
-            positions: positions + types.narrow(0, 0, 1),
+            positions: ops::from_host(positions, [count, hidden], device.burn()),
             config,
             words,
             embedding_norm,
@@ -231,7 +234,7 @@ impl Encoder {
                 self.config.vocab_size
             )));
         }
-        let x = self.words.forward(ids) + self.positions.clone().narrow(0, 0, tokens);
+        let x = ops::add_rows(self.words.forward(ids), &self.positions);
         let mut x = self.embedding_norm.forward(x);
         for block in &self.blocks {
             x = block.forward(x, self.config.num_attention_heads);
@@ -241,7 +244,7 @@ impl Encoder {
 
     /// The embedding of one text, mean over all its tokens and of length one: `[hidden]`.
     pub async fn embed(&self, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
-        let pooled = self.forward(ids)?.mean_dim(0);
+        let pooled = ops::mean_rows(self.forward(ids)?);
         let mut vector = read_f32(pooled).await?;
         let norm = vector
             .iter()

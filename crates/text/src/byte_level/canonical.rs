@@ -7,10 +7,13 @@
 //! apostrophe opens a contraction, what a started character becomes. So the characters since
 //! the last certain end of a piece are kept, and each way the text may go on is tried.
 
+use std::sync::Arc;
+
 use super::added::Recent;
 use super::classes::{Class, completions, contraction_letters};
+use super::outcomes::{Outcome, Outcomes};
 use super::split::SplitRule;
-use super::units::{Join, Unit, characters, seen_by, shorten};
+use super::units::{Join, Unit, characters, forget_letters, seen_by, shorten};
 use super::{ByteVocabulary, Canon};
 
 /// What must be known of a sequence of tokens to tell which tokens may follow it.
@@ -81,8 +84,8 @@ fn all_futures(rule: SplitRule, units: &[Unit], tail: &[u8]) -> Vec<Future> {
         return next.into_iter().map(|class| (None, class)).collect();
     }
     let mut becomes: Vec<Class> = vec![Class::Other];
-    for class in completions(tail) {
-        let class = seen_by(rule, class);
+    for class in completions(tail).iter() {
+        let class = seen_by(rule, *class);
         if !becomes.contains(&class) {
             becomes.push(class);
         }
@@ -130,6 +133,15 @@ fn attempt(rule: SplitRule, units: &[Unit], tail_join: Join, future: Future) -> 
         allowed,
         apart,
     }
+}
+
+fn is_contracted(class: Class) -> bool {
+    matches!(class, Class::LowerIn(_) | Class::UpperIn(_))
+}
+
+/// Whether a token ends in the beginning of a contraction of two letters.
+fn begins_contraction(bytes: &[u8]) -> bool {
+    matches!(bytes, [.., b'\'', letter] if b"rvlRVL".contains(letter))
 }
 
 /// What a token looks like after a state.
@@ -237,12 +249,21 @@ impl Canon {
         }
         let (units, tail_join) = (&extension.units, extension.tail_join);
         let (mut possible, mut complete) = (false, false);
+        // Letters that the text must go on with, if with nothing else.
+        let mut forced: Option<Vec<Class>> = Some(Vec::new());
         // Starts of pieces that every future has, as long as all agree on those before.
         let mut agreed: Option<Vec<bool>> = None;
         let mut certain = units.len();
         for future in all_futures(self.rule, units, &extension.tail) {
             let trial = attempt(self.rule, units, tail_join, future);
             possible |= trial.allowed;
+            match (&mut forced, future.1) {
+                (Some(letters), Some(class)) if trial.allowed && is_contracted(class) => {
+                    letters.push(class);
+                }
+                _ if trial.allowed => forced = None,
+                _ => {}
+            }
             let ends = future.1.is_none();
             if ends {
                 let stays = future
@@ -260,7 +281,12 @@ impl Canon {
                 }
             }
         }
-        if !possible {
+        // The end of a contraction that was begun inside the token is a token of its own.
+        let can_be_next = |class: &Class| {
+            let next = self.letter(*class);
+            next.is_some_and(|next| self.adjacency.adjacent(id, next))
+        };
+        if !possible || forced.is_some_and(|letters| !letters.iter().any(can_be_next)) {
             return None;
         }
         let starts = agreed.unwrap_or_default();
@@ -269,6 +295,8 @@ impl Canon {
             .find(|at| starts.get(*at) == Some(&true));
         let mut window = extension.units;
         window.drain(..cut.unwrap_or(0).min(window.len()));
+        // No contraction reaches over the start of a piece.
+        forget_letters(&mut window, 0);
         shorten(&mut window);
         Some(CanonicalState {
             last: Some(id),
@@ -278,6 +306,17 @@ impl Canon {
             recent,
             complete,
         })
+    }
+
+    /// The symbol of a letter of a contraction.
+    fn letter(&self, class: Class) -> Option<u32> {
+        let byte = match class {
+            Class::LowerIn(letter) => letter,
+            Class::UpperIn(letter) => letter.to_ascii_uppercase(),
+            _ => return None,
+        };
+        let known = self.characters.get(&char::from(byte)).copied();
+        known.or_else(|| self.bytes.get(usize::from(byte)).copied().flatten())
     }
 
     /// Whether bytes that stand for themselves do not make a character that has a token.
@@ -295,20 +334,15 @@ impl Canon {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Outcome {
-    apart: bool,
-    joined: bool,
-}
-
 /// The tokens that may follow one state, asked one by one.
 #[derive(Debug)]
 pub struct Check<'a> {
     vocabulary: &'a ByteVocabulary,
     canon: &'a Canon,
     state: &'a CanonicalState,
-    /// By shape.
-    memo: Vec<Option<Outcome>>,
+    outcomes: Arc<Outcomes>,
+    /// Whether the first letters of a token may end a contraction.
+    near_apostrophe: bool,
 }
 
 impl<'a> Check<'a> {
@@ -317,11 +351,15 @@ impl<'a> Check<'a> {
         canon: &'a Canon,
         state: &'a CanonicalState,
     ) -> Self {
+        let last = state.window.iter().rev().take(2);
         Self {
             vocabulary,
             canon,
             state,
-            memo: vec![None; canon.shapes.len()],
+            outcomes: canon
+                .outcomes
+                .of(&state.window, &state.tail, state.tail_join),
+            near_apostrophe: last.clone().any(|unit| unit.class == Class::Apostrophe),
         }
     }
 
@@ -344,13 +382,10 @@ impl<'a> Check<'a> {
         {
             return false;
         }
-        let outcome = match canon.shape_of(place) {
-            Some(shape) => match self.memo.get(shape) {
-                Some(Some(outcome)) => *outcome,
-                _ => self.of_shape(shape),
-            },
-            None => canon.outcome(&canon.extend(state, bytes, is_added)),
-        };
+        if begins_contraction(bytes) {
+            return canon.push(state, id, bytes).is_some();
+        }
+        let outcome = self.outcome(place, bytes, is_added);
         outcome.apart
             || outcome.joined
                 && state
@@ -358,26 +393,38 @@ impl<'a> Check<'a> {
                     .is_none_or(|last| canon.adjacency.adjacent(last, id))
     }
 
-    fn of_shape(&mut self, shape: usize) -> Outcome {
+    fn outcome(&self, place: usize, bytes: &[u8], is_added: bool) -> Outcome {
+        let (canon, state) = (self.canon, self.state);
+        let slot = canon.slot(place, self.near_apostrophe);
+        if let Some(outcome) = slot.and_then(|slot| self.outcomes.get(slot)) {
+            return outcome;
+        }
+        let shape = slot.and_then(|slot| canon.shapes.get(slot));
+        let outcome = match shape {
+            Some(shape) => self.of_shape(shape),
+            None => canon.outcome(&canon.extend(state, bytes, is_added)),
+        };
+        if let Some(slot) = slot {
+            self.outcomes.set(slot, outcome);
+        }
+        outcome
+    }
+
+    fn of_shape(&self, shape: &[Unit]) -> Outcome {
         let (canon, state) = (self.canon, self.state);
         let mut units = state.window.clone();
         units.extend(canon.cut_off(state));
         let start = units.len();
-        let shape_units = canon.shapes.get(shape).map(Vec::as_slice);
-        units.extend_from_slice(shape_units.unwrap_or_default());
+        units.extend_from_slice(shape);
         if let Some(first) = units.get_mut(start) {
             first.join = Join::Asked;
         }
-        let outcome = canon.outcome(&Extension {
+        canon.outcome(&Extension {
             units,
             tail: Vec::new(),
             tail_join: Join::Loose,
             inside: false,
-        });
-        if let Some(place) = self.memo.get_mut(shape) {
-            *place = Some(outcome);
-        }
-        outcome
+        })
     }
 }
 

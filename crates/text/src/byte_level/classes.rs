@@ -4,7 +4,8 @@
 //! apostrophes and, after these, of the letters of English contractions. Everything else is
 //! alike to them, so a text is a short string over these classes.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use regex_syntax::Parser;
 use regex_syntax::hir::{Class as HirClass, HirKind};
@@ -57,6 +58,15 @@ impl Class {
 
     pub(crate) fn is_space(self) -> bool {
         matches!(self, Class::Space | Class::Blank | Class::Newline)
+    }
+
+    /// The class where no contraction can read the letter.
+    pub(crate) fn without_letter(self) -> Self {
+        match self {
+            Class::LowerIn(_) | Class::LongS => Class::Lower,
+            Class::UpperIn(_) => Class::Upper,
+            class => class,
+        }
     }
 
     /// `[^\s\p{L}\p{N}]`.
@@ -138,9 +148,23 @@ fn categories() -> &'static [(u32, u32, Class)] {
 
 /// The classes of the characters that a started one may become, for the one to three bytes of
 /// `start`. Empty where `start` is no start of a character.
-pub(crate) fn completions(start: &[u8]) -> Vec<Class> {
+///
+/// Remembered: the first byte of a rare character may begin a quarter of a million of them.
+pub(crate) fn completions(start: &[u8]) -> Arc<[Class]> {
+    type Known = Mutex<HashMap<Vec<u8>, Arc<[Class]>>>;
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    let known = KNOWN.get_or_init(Known::default);
+    if let Ok(known) = known.lock()
+        && let Some(found) = known.get(start)
+    {
+        return found.clone();
+    }
     let mut found = Vec::new();
     complete(&mut start.to_vec(), &mut found);
+    let found: Arc<[Class]> = found.into();
+    if let (Ok(mut known), 0..4) = (known.lock(), start.len()) {
+        known.insert(start.to_vec(), found.clone());
+    }
     found
 }
 
@@ -193,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_started_character_may_become_several_classes() {
-        assert_eq!(completions(&[0xe4, 0xb8]), [Class::OtherLetter]);
+        assert_eq!(*completions(&[0xe4, 0xb8]), [Class::OtherLetter]);
         let dash = completions(&[0xe2, 0x80]);
         assert!(dash.contains(&Class::Blank) && dash.contains(&Class::Other));
         assert!(completions(&[0x80]).is_empty());

@@ -11,6 +11,7 @@ mod classes;
 mod decomposer;
 mod encode;
 mod merges;
+mod outcomes;
 mod split;
 mod trie;
 mod units;
@@ -24,7 +25,8 @@ use crate::vocabulary::Kind;
 use crate::{TextError, Tokenizer};
 use added::AddedTokens;
 use adjacency::Adjacency;
-use units::{Join, Unit, characters, shorten};
+use outcomes::KnownOutcomes;
+use units::{Join, Unit, characters, forget_letters, shorten};
 
 pub use canonical::{CanonicalState, Check};
 pub use decomposer::ByteDecomposer;
@@ -64,9 +66,14 @@ pub(crate) struct Canon {
     bytes: Vec<Option<u32>>,
     /// The token of each character, where symbols are characters.
     characters: HashMap<char, u32>,
-    fallback: bool,
+    /// Tokens of bytes that no token covers, sorted; empty where there is no such thing.
+    fallback: Vec<u32>,
     /// Distinct sequences of classes among tokens that are whole characters.
     shapes: Vec<Vec<Unit>>,
+    /// The shape of each where no contraction can reach into it.
+    plain_shapes: Vec<u32>,
+    /// By shape, then by token that has none.
+    outcomes: KnownOutcomes,
     /// By place in the trie.
     marks: Vec<Mark>,
     is_added: Vec<bool>,
@@ -74,8 +81,9 @@ pub(crate) struct Canon {
 
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    /// `u32::MAX` for a token that begins or ends inside a character.
-    shape: u32,
+    /// Its shape; from the number of shapes on, one of the tokens that begin or end inside a
+    /// character or are added.
+    slot: u32,
     touches_added: bool,
 }
 
@@ -248,6 +256,11 @@ impl Canon {
         let added = AddedTokens::new(added.map(|(id, _)| (id, bytes_of(tokenizer, id))));
         let symbols = bytes.iter().flatten().chain(characters.values()).copied();
         let length = |id: u32| vocabulary.bytes(id).map_or(0, <[u8]>::len);
+        let mut fallback: Vec<u32> = match merges.byte_fallback {
+            true => bytes.iter().flatten().copied().collect(),
+            false => Vec::new(),
+        };
+        fallback.sort_unstable();
         let adjacency = Adjacency::new(symbols, &merges.merges, size, length);
         let mut canon = Self {
             rule,
@@ -255,8 +268,10 @@ impl Canon {
             added,
             bytes,
             characters,
-            fallback: merges.byte_fallback,
+            fallback,
             shapes: Vec::new(),
+            plain_shapes: Vec::new(),
+            outcomes: KnownOutcomes::default(),
             marks: Vec::new(),
             is_added,
         };
@@ -266,33 +281,54 @@ impl Canon {
 
     fn find_shapes(&mut self, trie: &VocabularyTrie) {
         let mut known: HashMap<Vec<Unit>, u32> = HashMap::new();
+        let mut shapes: Vec<Vec<Unit>> = Vec::new();
+        let mut number = |units: Vec<Unit>| -> u32 {
+            *known.entry(units).or_insert_with_key(|units| {
+                shapes.push(units.clone());
+                shapes.len() as u32 - 1
+            })
+        };
+        let of = |units: &[Unit], open: usize| {
+            let mut units = units.to_vec();
+            forget_letters(&mut units, open);
+            shorten(&mut units);
+            units
+        };
+        let mut plain: HashMap<u32, u32> = HashMap::new();
+        let mut without = 0;
         self.marks.reserve_exact(trie.len());
         for place in 0..trie.len() {
             let token = trie.token(place);
             let whole = std::str::from_utf8(token).is_ok() && !self.is_added(trie.id(place));
-            let shape = if whole {
+            let slot = if whole {
                 let (found, _) = characters(self.rule, token);
-                let mut units: Vec<Unit> = found
-                    .iter()
-                    .map(|(class, _)| Unit {
-                        class: *class,
-                        join: Join::Inside,
-                    })
-                    .collect();
-                shorten(&mut units);
-                let next = known.len() as u32;
-                *known.entry(units).or_insert(next)
+                let inside = |(class, _): &(classes::Class, usize)| Unit {
+                    class: *class,
+                    join: Join::Inside,
+                };
+                let units: Vec<Unit> = found.iter().map(inside).collect();
+                let shape = number(of(&units, 2));
+                plain.insert(shape, number(of(&units, 0)));
+                shape
             } else {
-                u32::MAX
+                without += 1;
+                u32::MAX - without
             };
             self.marks.push(Mark {
-                shape,
+                slot,
                 touches_added: self.added.may_start_in(token),
             });
         }
-        let mut shapes: Vec<(Vec<Unit>, u32)> = known.into_iter().collect();
-        shapes.sort_unstable_by_key(|(_, number)| *number);
-        self.shapes = shapes.into_iter().map(|(units, _)| units).collect();
+        // Those without a shape come behind the shapes, in the order in which they were met.
+        for mark in &mut self.marks {
+            if u32::MAX - mark.slot <= without {
+                mark.slot = shapes.len() as u32 + (u32::MAX - mark.slot) - 1;
+            }
+        }
+        let own = |shape: u32| plain.get(&shape).copied().unwrap_or(shape);
+        self.plain_shapes = (0u32..).take(shapes.len()).map(own).collect();
+        self.outcomes = KnownOutcomes::new(shapes.len() + without as usize);
+        self.shapes = shapes;
     }
 
     fn is_added(&self, id: u32) -> bool {
@@ -301,12 +337,16 @@ impl Canon {
 
     /// Whether the token is a byte of a character that no token covers.
     fn is_fallback(&self, id: u32) -> bool {
-        self.fallback && self.bytes.contains(&Some(id))
+        self.fallback.binary_search(&id).is_ok()
     }
 
-    fn shape_of(&self, place: usize) -> Option<usize> {
-        let mark = self.marks.get(place)?;
-        (mark.shape != u32::MAX).then_some(mark.shape as usize)
+    /// Where outcomes of the token at a place are kept.
+    fn slot(&self, place: usize, near_apostrophe: bool) -> Option<usize> {
+        let slot = self.marks.get(place)?.slot as usize;
+        match self.plain_shapes.get(slot) {
+            Some(plain) if !near_apostrophe => Some(*plain as usize),
+            _ => Some(slot),
+        }
     }
 
     fn touches_added(&self, place: usize) -> bool {

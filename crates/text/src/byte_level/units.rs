@@ -46,6 +46,19 @@ pub(crate) fn shorten(units: &mut Vec<Unit>) {
     *units = kept;
 }
 
+/// Forgets which letters of contractions there are where none can be: only the two characters
+/// after an apostrophe are read. Of the first `open` units, those before are not known.
+pub(crate) fn forget_letters(units: &mut [Unit], open: usize) {
+    for at in open..units.len() {
+        let before = units.get(at.saturating_sub(2)..at).unwrap_or_default();
+        if !before.iter().any(|unit| unit.class == Class::Apostrophe)
+            && let Some(unit) = units.get_mut(at)
+        {
+            unit.class = unit.class.without_letter();
+        }
+    }
+}
+
 /// The classes that a rule tells apart.
 pub(crate) fn seen_by(rule: SplitRule, class: Class) -> Class {
     match (rule, class) {

@@ -104,16 +104,17 @@ pub fn gguf_vocabulary(order: &[u32]) -> GgufVocabulary {
 pub fn smollm2() -> LanguageModel {
     pollster::block_on(async {
         let device = ComputeDevice::open(DeviceKind::Cpu).await.expect("opens");
-        let options = LoadOptions::default();
+        let (checkpoint, options) = (checkpoint(), LoadOptions::default());
         let keep_on = &mut |_, _| ControlFlow::Continue(());
-        let loaded = LanguageModel::load(&checkpoint(), options, &device, keep_on);
+        let loaded = LanguageModel::load(&checkpoint, options, &device, keep_on);
         loaded.await.expect("loads")
     })
 }
 
 pub fn source(tokenizer: &Tokenizer) -> SourceModel {
     let keep_on = |_, _| ControlFlow::Continue(());
-    let read = SourceModel::read(&checkpoint(), tokenizer, true, keep_on);
+    let checkpoint = checkpoint();
+    let read = SourceModel::read(&checkpoint, tokenizer, true, keep_on);
     pollster::block_on(read).expect("reads")
 }
 

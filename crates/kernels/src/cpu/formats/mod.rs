@@ -3,6 +3,7 @@
 
 mod bytes;
 mod five_bits;
+mod fixed;
 mod floats;
 mod nibbles;
 mod q6_k;
@@ -10,6 +11,7 @@ mod superblock;
 
 pub(crate) use bytes::Q8_0;
 pub(crate) use five_bits::{Q5_0, Q5_1};
+pub(crate) use fixed::Fixed;
 pub(crate) use floats::{Bf16, F16, F32};
 pub(crate) use nibbles::{Q4_0, Q4_1};
 pub(crate) use q6_k::Q6K;
@@ -38,6 +40,8 @@ pub(crate) trait Format: Send + Sync + 'static {
     const INPUT: Input;
     /// Checkpoint blocks of a row in a tile.
     const BLOCKS: usize = 1;
+    /// Whether a product of several tokens leaves registers for all rows of a tile.
+    const WIDE: bool = false;
     const EMPTY: Self::Tile;
 
     /// Puts a block into row `lane` of a tile, as its block `index`. False

@@ -61,6 +61,8 @@ pub(crate) trait Isa: Copy {
         mask: u8,
     ) -> Self::Bytes;
 
+    /// The four bytes of each row as two 16-bit numbers, little-endian.
+    fn pairs(self, bytes: Self::Bytes) -> Self::Pairs;
     /// Elements (0, 2) and (1, 3) of each row, unsigned.
     fn widen(self, bytes: Self::Bytes) -> [Self::Pairs; 2];
     /// Elements (0, 2) and (1, 3) of each row, signed.

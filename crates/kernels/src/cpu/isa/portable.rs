@@ -90,6 +90,13 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn pairs(self, bytes: Quads) -> Self::Pairs {
+        map(bytes, |[a, b, c, d]| {
+            [[a, b], [c, d]].map(i16::from_le_bytes)
+        })
+    }
+
+    #[inline(always)]
     fn widen(self, bytes: Quads) -> [Self::Pairs; 2] {
         [
             map(bytes, |b| [b[0], b[2]].map(i16::from)),

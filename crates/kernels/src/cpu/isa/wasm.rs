@@ -51,6 +51,11 @@ impl Isa for Wasm {
     }
 
     #[inline(always)]
+    fn pairs(self, bytes: v128) -> v128 {
+        bytes
+    }
+
+    #[inline(always)]
     fn widen(self, bytes: v128) -> [v128; 2] {
         [v128_and(bytes, u16x8_splat(0x00ff)), u16x8_shr(bytes, 8)]
     }

@@ -99,6 +99,11 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     }
 
     #[inline(always)]
+    fn pairs(self, bytes: __m256i) -> __m256i {
+        bytes
+    }
+
+    #[inline(always)]
     fn widen(self, bytes: __m256i) -> [__m256i; 2] {
         // SAFETY: the value proves that the machine has AVX2.
         unsafe {

@@ -1,0 +1,258 @@
+//! A tokenized model as a model of bytes.
+
+use lexigraft_text::ByteVocabulary;
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::distribution::{ByteDistribution, Masses, SLOTS};
+use super::next_byte::{ByteSet, LocalFuture, NextByte, Precision};
+use super::scorer::{Cost, TokenScorer};
+use super::tree::CoverTree;
+use crate::DecodeError;
+
+/// Which tokenizations of a text its probability is the sum of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Estimand {
+    /// Those that the tokenizer itself writes (arXiv 2410.09303; ByteSampler), renormalised
+    /// byte by byte. Few, so that the value is exact at the price of token-level decoding.
+    Canonical,
+    /// All of them (genlm-bytes); exact without a beam, for texts of a few bytes.
+    All {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        beam: Option<Beam>,
+    },
+}
+
+/// Keep the likeliest tokenizations only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Beam {
+    /// Most of them.
+    pub width: usize,
+    /// Least share of the mass of all that one must hold.
+    pub threshold: f64,
+}
+
+impl Beam {
+    /// `width` of them, and none that holds less than a hundred-thousandth.
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            threshold: 1e-5,
+        }
+    }
+}
+
+/// Log-probabilities of the bytes of a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ByteScore {
+    /// Sum of `per_byte`, in nats.
+    pub log_prob: f64,
+    /// Natural log-probability of each byte after those before it.
+    pub per_byte: Vec<f32>,
+}
+
+/// A [`TokenScorer`] that answers for bytes.
+///
+/// It reads texts from left to right; a text that goes on from the last one costs only what is
+/// new.
+#[derive(Debug)]
+pub struct ByteModel<S> {
+    vocabulary: ByteVocabulary,
+    scorer: S,
+    estimand: Estimand,
+    tree: CoverTree,
+    context: Context,
+}
+
+impl<S: TokenScorer> ByteModel<S> {
+    /// # Errors
+    /// `unsupported-tokenizer` for canonical tokenizations of a tokenizer whose ways are not
+    /// known; `invalid-argument` for a beam without width.
+    pub fn new(
+        vocabulary: ByteVocabulary,
+        scorer: S,
+        estimand: Estimand,
+        context: Context,
+    ) -> Result<Self, DecodeError> {
+        if let Estimand::All { beam: Some(beam) } = estimand
+            && (beam.width == 0 || !(0.0..1.0).contains(&beam.threshold))
+        {
+            return Err(DecodeError::InvalidArgument(
+                "a beam has a width above 0 and a threshold from 0 to below 1".to_owned(),
+            ));
+        }
+        let canonical = estimand == Estimand::Canonical;
+        let tree = CoverTree::new(&vocabulary, canonical, &context)?;
+        Ok(Self {
+            vocabulary,
+            scorer,
+            estimand,
+            tree,
+            context,
+        })
+    }
+
+    pub fn vocabulary(&self) -> &ByteVocabulary {
+        &self.vocabulary
+    }
+
+    pub fn scorer(&self) -> &S {
+        &self.scorer
+    }
+
+    /// The scorer, for another model.
+    pub fn into_scorer(self) -> S {
+        self.scorer
+    }
+
+    /// The tokens that all tokenizations of the last text begin with.
+    pub fn trunk(&self) -> &[u32] {
+        self.tree.trunk()
+    }
+
+    /// How many sequences of whole tokens, and how many covering ones, the last text left.
+    pub fn tree_size(&self) -> (usize, usize) {
+        (self.tree.node_count(), self.tree.head_count())
+    }
+
+    /// Puts other tokens before the text, such as a chat template's.
+    ///
+    /// # Errors
+    /// `no-tokenization` where the vocabulary cannot write what begins every text.
+    pub fn set_context(&mut self, context: Context) -> Result<(), DecodeError> {
+        self.context = context;
+        self.restart()
+    }
+
+    fn restart(&mut self) -> Result<(), DecodeError> {
+        let canonical = self.estimand == Estimand::Canonical;
+        self.tree = CoverTree::new(&self.vocabulary, canonical, &self.context)?;
+        Ok(())
+    }
+
+    /// Reads `text`, from where it leaves the last one.
+    async fn read(&mut self, text: &[u8]) -> Result<(), DecodeError> {
+        if !text.starts_with(self.tree.text()) {
+            self.restart()?;
+        }
+        let new = text.get(self.tree.text().len()..).unwrap_or_default();
+        for byte in new {
+            let Estimand::All { beam: Some(beam) } = self.estimand else {
+                self.tree.push(*byte)?;
+                continue;
+            };
+            // A beam is cut by what its heads weigh, so their parents must be known.
+            self.evaluate_all().await?;
+            if self.tree.push(*byte).is_err() {
+                self.tree.heal(*byte)?;
+                self.evaluate_all().await?;
+            }
+            self.tree.prune(beam.width, beam.threshold);
+        }
+        Ok(())
+    }
+
+    async fn evaluate_all(&mut self) -> Result<(), DecodeError> {
+        let nodes = self.tree.unevaluated();
+        self.evaluate(&nodes).await
+    }
+
+    async fn evaluate(&mut self, nodes: &[usize]) -> Result<(), DecodeError> {
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let paths: Vec<Vec<u32>> = nodes.iter().map(|node| self.tree.path(*node)).collect();
+        let paths: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+        let logits = self.scorer.logits(&paths).await?;
+        for (node, logits) in nodes.iter().zip(&logits) {
+            self.tree.set(*node, logits)?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates nodes, the heaviest first, until the masses are known well enough.
+    async fn settle(&mut self, enough: impl Fn(&Masses) -> bool) -> Result<Masses, DecodeError> {
+        loop {
+            let masses = self.tree.masses();
+            let heaviest = self.tree.open().first().copied();
+            match heaviest {
+                Some(open) if open.bound > 0.0 && !enough(&masses) => {
+                    self.evaluate(&[open.node]).await?;
+                }
+                _ => return Ok(masses),
+            }
+        }
+    }
+
+    async fn distribution(
+        &mut self,
+        prefix: &[u8],
+        allowed: Option<&ByteSet>,
+        precision: Precision,
+    ) -> Result<ByteDistribution, DecodeError> {
+        self.read(prefix).await?;
+        let masses = match precision {
+            Precision::Exact => {
+                self.evaluate_all().await?;
+                self.tree.masses()
+            }
+            Precision::Within(share) => self.settle(|masses| masses.within(share)).await?,
+            Precision::Likeliest => self.settle(|masses| is_settled(masses, allowed)).await?,
+        };
+        ByteDistribution::from_masses(&masses).ok_or(DecodeError::NoTokenization {
+            byte: prefix.last().copied().unwrap_or(0),
+            at: prefix.len().saturating_sub(1),
+        })
+    }
+
+    /// Natural log-probability of each byte of `text` after `prefix` and those before it.
+    ///
+    /// # Errors
+    /// As [`next_byte`](NextByte::next_byte).
+    pub async fn score(&mut self, prefix: &[u8], text: &[u8]) -> Result<ByteScore, DecodeError> {
+        let mut read = prefix.to_vec();
+        let mut per_byte = Vec::with_capacity(text.len());
+        for byte in text {
+            let next = self.distribution(&read, None, Precision::Exact).await?;
+            per_byte.push(next.log_prob((*byte).into()));
+            read.push(*byte);
+        }
+        Ok(ByteScore {
+            log_prob: per_byte.iter().map(|p| f64::from(*p)).sum(),
+            per_byte,
+        })
+    }
+}
+
+/// Whether no open node can change which of the allowed slots is the likeliest.
+fn is_settled(masses: &Masses, allowed: Option<&ByteSet>) -> bool {
+    let mut best = [0.0f64; 2];
+    for slot in 0..SLOTS {
+        let mass = masses.slots.get(slot).copied().unwrap_or(0.0);
+        if allowed.is_some_and(|allowed| !allowed.contains(slot)) {
+            continue;
+        }
+        if mass > best[0] {
+            best = [mass, best[0]];
+        } else if mass > best[1] {
+            best[1] = mass;
+        }
+    }
+    best[0] > 0.0 && best[0] >= best[1] + masses.unknown
+}
+
+impl<S: TokenScorer> NextByte for ByteModel<S> {
+    fn next_byte<'a>(
+        &'a mut self,
+        prefix: &'a [u8],
+        allowed: Option<&'a ByteSet>,
+        precision: Precision,
+    ) -> LocalFuture<'a, Result<ByteDistribution, DecodeError>> {
+        Box::pin(self.distribution(prefix, allowed, precision))
+    }
+
+    fn cost(&self) -> Cost {
+        self.scorer.cost()
+    }
+}
