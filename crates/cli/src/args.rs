@@ -10,6 +10,7 @@ use lexigraft_transfer::Method;
 use lexigraft_vision::picture::Crop;
 
 use crate::bytes_args::{BytesEvalArgs, GenerateBytesArgs, NextByteArgs, ScoreBytesArgs};
+use crate::hypernet::HypernetCommand;
 use crate::graft_args::GraftArgs;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
@@ -41,6 +42,9 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft graft --model SmolLM2-135M-Instruct.Q4_1.gguf --tokenizer llama3/tokenizer.json --method fvt")]
     Graft(GraftArgs),
+    /// Train or measure a hypernetwork, which makes rows for grafted tokens.
+    #[command(subcommand)]
+    Hypernet(HypernetCommand),
     /// Give the distribution of the byte after a text that may end anywhere.
     #[command(after_help = "Examples:
   lexigraft next-byte --model SmolLM2-135M-Instruct.Q4_1.gguf --prefix \"The capital of Fra\"

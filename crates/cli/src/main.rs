@@ -10,6 +10,7 @@ mod error;
 mod generate;
 mod graft;
 mod graft_args;
+mod hypernet;
 mod load;
 mod score;
 mod see;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             Command::BytesEval(args) => bytes_eval::run(args).await,
             Command::Embed(args) => embed::run(args).await,
             Command::Graft(args) => graft::run(args).await,
+            Command::Hypernet(command) => hypernet::run(command).await,
             Command::See(args) => see::run(args).await,
             Command::SeeEval(args) => see::run_eval(args).await,
         }

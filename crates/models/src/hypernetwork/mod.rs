@@ -2,23 +2,23 @@
 //! them into (after ZeTT, arXiv 2405.07883).
 //!
 //! ```text
-//! rows of the pieces ──► blocks, as the model's own ──► last piece's state ─┐
-//!                   └──────────────────► first piece, last piece ───────────┴──► head
+//! rows of the pieces ──► the model's own first blocks ──► last piece's state ─┐
+//!                   └──────────────────► first piece, last piece ─────────────┴──► head
 //! ```
 //!
 //! The head gives what is added to the mean of the pieces' rows, so that a head of noughts is FVT.
-//! The blocks are of the base model's kind and began as its first ones: what a model does first
-//! with the pieces of a word is to put them together (arXiv 2410.05864).
+//! The blocks are borrowed from the base model: what a model does first with the pieces of a word is
+//! to put them together (arXiv 2410.05864), and nothing has to be stored for it but the head.
 
-mod attention;
 mod config;
 
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops;
 
-use crate::loader::{LinearPart, WeightLoader};
-use crate::{ComputeDevice, Linear, LoadProgress, ModelError, RmsNorm};
-use attention::{Turns, attend, attend_last};
+use crate::decoder::Decoder;
+use crate::loader::WeightLoader;
+use crate::{Linear, LoadProgress, ModelError};
 
 pub use config::{HypernetworkConfig, fingerprint};
 
@@ -29,90 +29,56 @@ pub const MAX_PIECES: usize = 7;
 /// last piece's row.
 const FEATURES: usize = 3;
 
-/// A trained hypernetwork on one device.
+/// A trained head, on the device of the base model.
 #[derive(Debug)]
 pub struct Hypernetwork {
     config: HypernetworkConfig,
-    blocks: Vec<Block>,
-    norm: RmsNorm,
+    norm_eps: f32,
     head: Linear,
-    /// Spread of each dimension of the base model's rows, `[1, hidden]`.
-    spread: Tensor<2>,
-    /// A direction whose product with the base model's last states is near one, `[1, hidden]`.
-    bias_direction: Tensor<2>,
-    turns: Turns,
-}
-
-#[derive(Debug)]
-struct Block {
-    attention_norm: RmsNorm,
-    qkv: Linear,
-    output: Linear,
-    feed_forward_norm: RmsNorm,
-    gate_up: Linear,
-    down: Linear,
+    /// Spread of each dimension of the base model's rows, `[hidden]`.
+    spread: Vec<f32>,
+    /// A direction whose product with the base model's last states is near one, `[hidden]`.
+    bias_direction: Vec<f32>,
 }
 
 /// Rows of a batch of tokens.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HypernetworkRows {
     /// Of the embedding, `[tokens, hidden]`.
-    pub input: Tensor<2>,
+    pub input: Vec<f32>,
     /// Of the head, `[tokens, hidden]`.
-    pub output: Tensor<2>,
+    pub output: Vec<f32>,
 }
 
 impl Hypernetwork {
-    /// Loads what `lexigraft hypernet train` wrote.
+    /// Loads what `lexigraft hypernet train` wrote, for `base`.
     ///
     /// # Errors
-    /// `bad-config` for a file that is no hypernetwork, `missing-tensor` and `bad-checkpoint` for a
-    /// damaged one, `aborted` when `progress` breaks.
+    /// `bad-config` for a file that is no hypernetwork, `wrong-base-model` for another size of
+    /// model, `missing-tensor` and `bad-checkpoint` for a damaged file, `aborted` when `progress`
+    /// breaks. Whether the rows are those it was made for, the maker of rows has to ask
+    /// [`check_base`](HypernetworkConfig::check_base).
     pub async fn load<S: ByteSource>(
         checkpoint: &Checkpoint<S>,
-        device: &ComputeDevice,
+        base: &Decoder,
         progress: LoadProgress<'_>,
     ) -> Result<Self, ModelError> {
         let config = HypernetworkConfig::from_checkpoint(checkpoint)?;
-        let (hidden, eps) = (config.hidden, config.norm_eps);
-        let attention = config.heads * config.head_dim;
-        let qkv_rows = attention + 2 * config.kv_heads * config.head_dim;
-        let mut loader = WeightLoader::new(checkpoint, device, progress);
-        let mut blocks = Vec::with_capacity(config.layers);
-        for layer in 0..config.layers {
-            let name = |part: &str| format!("blocks.{layer}.{part}.weight");
-            blocks.push(Block {
-                attention_norm: loader.rms_norm(&name("attention_norm"), hidden, eps).await?,
-                qkv: loader.linear(&name("qkv"), None, qkv_rows, hidden).await?,
-                output: loader
-                    .linear(&name("output"), None, hidden, attention)
-                    .await?,
-                feed_forward_norm: loader
-                    .rms_norm(&name("feed_forward_norm"), hidden, eps)
-                    .await?,
-                gate_up: {
-                    let name = name("gate_up");
-                    let part = LinearPart::plain(&name, 2 * config.feed_forward);
-                    loader.fused_linear(&[part], hidden).await?
-                },
-                down: loader
-                    .linear(&name("down"), None, hidden, config.feed_forward)
-                    .await?,
+        let hidden = config.hidden;
+        if base.config().hidden_size != hidden || base.config().layers < config.layers {
+            return Err(ModelError::WrongBaseModel {
+                base: config.base_name,
             });
         }
-        let norm = loader.rms_norm("norm.weight", hidden, eps).await?;
+        let mut loader = WeightLoader::new(checkpoint, base.device(), progress);
         let head = loader
             .linear("head.weight", None, 2 * hidden + 2, FEATURES * hidden)
             .await?;
-        let spread = loader.vector("spread", hidden).await?.reshape([1, hidden]);
-        let bias_direction = loader.vector("bias_direction", hidden).await?;
         Ok(Self {
-            turns: Turns::new(&config, device.burn()),
-            blocks,
-            norm,
             head,
-            spread,
-            bias_direction: bias_direction.reshape([1, hidden]),
+            spread: loader.host_vector("spread", hidden).await?,
+            bias_direction: loader.host_vector("bias_direction", hidden).await?,
+            norm_eps: base.config().norm_eps as f32,
             config,
         })
     }
@@ -121,69 +87,82 @@ impl Hypernetwork {
         &self.config
     }
 
-    /// Rows of tokens of equally many pieces, two to [`MAX_PIECES`], from the base model's rows of
-    /// the pieces: `[tokens, pieces, hidden]`.
+    /// Rows of tokens of `count` pieces each, two to [`MAX_PIECES`], from the base model's rows of
+    /// the pieces: `[tokens, count, hidden]`. `base` is the decoder that it was loaded for.
     ///
     /// # Errors
-    /// `invalid-argument` for another number of pieces or another hidden size.
-    pub fn rows(&self, pieces: Tensor<3>) -> Result<HypernetworkRows, ModelError> {
-        let [tokens, count, hidden] = pieces.dims();
-        if !(2..=MAX_PIECES).contains(&count) || hidden != self.config.hidden {
+    /// `invalid-argument` for another number of pieces or values that are not whole tokens.
+    pub async fn rows(
+        &self,
+        base: &Decoder,
+        pieces: Vec<f32>,
+        count: usize,
+    ) -> Result<HypernetworkRows, ModelError> {
+        let hidden = self.config.hidden;
+        if !(2..=MAX_PIECES).contains(&count) || !pieces.len().is_multiple_of(count * hidden) {
             return Err(ModelError::InvalidArgument(format!(
-                "{count} pieces of {hidden} elements; a hypernetwork takes 2 to {MAX_PIECES} of {}",
-                self.config.hidden
+                "{} values in tokens of {count} pieces; a hypernetwork takes 2 to {MAX_PIECES} \
+                 pieces of {hidden} values",
+                pieces.len()
             )));
         }
-        let raw = self.head.forward(self.features(&pieces));
-        let at = |place: usize| {
-            let row = pieces.clone().narrow(1, place, 1);
-            row.reshape([tokens, hidden])
-        };
-        let mean = pieces.clone().mean_dim(1).reshape([tokens, hidden]);
-        let part = |first: usize, columns: usize| raw.clone().narrow(1, first, columns);
-        let input = mean.clone() + part(0, hidden) * self.spread.clone();
-        let output = mean.clone()
-            + part(hidden, hidden) * self.spread.clone()
-            + (at(0) - mean) * part(2 * hidden, 1)
-            + part(2 * hidden + 1, 1) * self.bias_direction.clone();
+        let tokens = pieces.len() / (count * hidden);
+        let states = base
+            .last_states(pieces.clone(), count, self.config.layers)
+            .await?;
+        let features = self.features(&states, &pieces, count);
+        let features: Tensor<2> =
+            ops::from_host(features, [tokens, FEATURES * hidden], base.device().burn());
+        let raw = ops::to_host(self.head.forward(features)).await?;
+        let mut input = Vec::with_capacity(tokens * hidden);
+        let mut output = Vec::with_capacity(tokens * hidden);
+        let raw = raw.chunks_exact(2 * hidden + 2);
+        for (raw, pieces) in raw.zip(pieces.chunks_exact(count * hidden)) {
+            self.combine(raw, pieces, count, &mut input, &mut output);
+        }
         Ok(HypernetworkRows { input, output })
     }
 
-    /// What the head sees: `[tokens, pieces, hidden] -> [tokens, FEATURES * hidden]`.
-    fn features(&self, pieces: &Tensor<3>) -> Tensor<2> {
-        let [tokens, count, hidden] = pieces.dims();
-        let at = |place: usize| {
-            let row = pieces.clone().narrow(1, place, 1);
-            row.reshape([tokens, hidden]) / self.spread.clone()
-        };
-        let mut x = pieces.clone().reshape([tokens * count, hidden]);
-        let full = self.blocks.len().saturating_sub(1);
-        for block in self.blocks.iter().take(full) {
-            let qkv = block.qkv.forward_normed(x.clone(), &block.attention_norm);
-            let mixed = attend(qkv, [tokens, count], &self.config, &self.turns);
-            x = block.feed_forward(block.output.forward_add(mixed, x));
-        }
-        let last = |x: Tensor<2>| {
-            let columns = x.dims()[1];
-            let x = x.reshape([tokens, count, columns]);
-            x.narrow(1, count - 1, 1).reshape([tokens, columns])
-        };
-        let state = match self.blocks.last() {
-            // Of the last block only the last piece is asked for.
-            Some(block) => {
-                let qkv = block.qkv.forward_normed(x.clone(), &block.attention_norm);
-                let mixed = attend_last(qkv, [tokens, count], &self.config, &self.turns);
-                block.feed_forward(block.output.forward_add(mixed, last(x)))
+    /// What the head sees of each token: `[tokens, FEATURES * hidden]`.
+    fn features(&self, states: &[f32], pieces: &[f32], count: usize) -> Vec<f32> {
+        let hidden = self.config.hidden;
+        let mut features = Vec::with_capacity(states.len() * FEATURES);
+        let tokens = states.chunks_exact(hidden);
+        for (state, pieces) in tokens.zip(pieces.chunks_exact(count * hidden)) {
+            let square: f32 = state.iter().map(|x| x * x).sum();
+            let scale = 1.0 / (square / hidden as f32 + self.norm_eps).sqrt();
+            features.extend(state.iter().map(|x| x * scale));
+            for at in [0, count - 1] {
+                let row = pieces.iter().skip(at * hidden).zip(&self.spread);
+                features.extend(row.map(|(x, spread)| x / spread));
             }
-            None => last(x),
-        };
-        Tensor::cat(vec![self.norm.forward(state), at(0), at(count - 1)], 1)
+        }
+        features
     }
-}
 
-impl Block {
-    fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.gate_up.forward_gated(x.clone(), &self.feed_forward_norm);
-        self.down.forward_add(inner, x)
+    /// The two rows of one token from what the head says of it.
+    fn combine(
+        &self,
+        raw: &[f32],
+        pieces: &[f32],
+        count: usize,
+        input: &mut Vec<f32>,
+        output: &mut Vec<f32>,
+    ) {
+        let hidden = self.config.hidden;
+        let (of_input, rest) = raw.split_at(hidden);
+        let (of_output, rest) = rest.split_at(hidden);
+        let [gate, bias] = *rest else {
+            return;
+        };
+        let rows = of_input.iter().zip(of_output);
+        let sides = self.spread.iter().zip(&self.bias_direction);
+        for (i, ((of_input, of_output), (spread, direction))) in rows.zip(sides).enumerate() {
+            let column = || pieces.iter().skip(i).step_by(hidden);
+            let mean = column().sum::<f32>() / count as f32;
+            let first = column().next().copied().unwrap_or(mean);
+            input.push(mean + of_input * spread);
+            output.push(mean + of_output * spread + gate * (first - mean) + bias * direction);
+        }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Tensor, TensorData};
-use lexigraft_models::ComputeDevice;
-use lexigraft_models::device::read_f32;
+use lexigraft_models::decoder::Decoder;
 use lexigraft_models::hypernetwork::{Hypernetwork, MAX_PIECES, fingerprint};
 
 use crate::initialise::RowsFuture;
@@ -18,21 +16,22 @@ use crate::{Context, Head, Initialise, Rows, TransferError};
 pub struct Predicted<'c> {
     context: Context<'c>,
     network: &'c Hypernetwork,
-    device: &'c ComputeDevice,
+    decoder: &'c Decoder,
 }
 
 /// Tokens that one pass of the network takes.
 const BATCH: usize = 256;
 
 impl<'c> Predicted<'c> {
-    /// `network` must have been made for the rows of the source, and be on `device`.
+    /// `network` must have been made for the rows of the source, and loaded for `decoder`, the
+    /// source itself.
     ///
     /// # Errors
     /// `wrong-base-model`.
     pub fn new(
         context: Context<'c>,
         network: &'c Hypernetwork,
-        device: &'c ComputeDevice,
+        decoder: &'c Decoder,
     ) -> Result<Self, TransferError> {
         let source = context.source;
         network
@@ -48,7 +47,7 @@ impl<'c> Predicted<'c> {
         Ok(Self {
             context,
             network,
-            device,
+            decoder,
         })
     }
 
@@ -83,12 +82,9 @@ impl<'c> Predicted<'c> {
             for batch in group.chunks(BATCH) {
                 let pieces: Vec<u32> = batch.iter().flat_map(|(_, ids)| ids).copied().collect();
                 let rows = source.input().gather(&pieces)?;
-                let rows = TensorData::new(rows, [batch.len(), *count, hidden]);
-                let made = self
-                    .network
-                    .rows(Tensor::from_data(rows, self.device.burn()))?;
-                place(batch, &read_f32(made.input).await?, hidden, &mut input);
-                place(batch, &read_f32(made.output).await?, hidden, &mut output);
+                let made = self.network.rows(self.decoder, rows, *count).await?;
+                place(batch, &made.input, hidden, &mut input);
+                place(batch, &made.output, hidden, &mut output);
             }
         }
         Ok(Rows {

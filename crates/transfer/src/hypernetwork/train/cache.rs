@@ -39,11 +39,15 @@ fn put(out: &mut Vec<u8>, bytes: impl Iterator<Item = u8>, size: usize) {
     out[at..at + 4].copy_from_slice(&count.to_le_bytes());
 }
 
-/// Reads all whole windows of a file; one that is cut short at the end is left out.
+/// Reads all whole windows of a file, none where there is no file; one that is cut short at the end
+/// is left out.
 ///
 /// # Errors
 /// `io`.
 pub fn read(path: &Path) -> Result<Vec<Window>, TrainError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
     let mut file = BufReader::new(File::open(path)?);
     let mut windows = Vec::new();
     while let Some(window) = read_one(&mut file) {

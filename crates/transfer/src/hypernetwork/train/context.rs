@@ -70,6 +70,14 @@ impl Target {
         }
     }
 
+    /// The pieces of a token that needs rows.
+    pub fn pieces(&self, id: u32) -> Option<&[u32]> {
+        match self.sources.get(id as usize)? {
+            Source::Pieces(pieces) => Some(pieces),
+            Source::Shared(_) => None,
+        }
+    }
+
     /// Which source ids stand in this vocabulary too.
     pub fn shared(&self, vocab: usize) -> Vec<bool> {
         let mut shared = vec![false; vocab];
@@ -198,7 +206,7 @@ pub fn read(
 }
 
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec::<f32>().unwrap_or_default()
+    tensor.into_data().try_to_vec::<f32>().unwrap_or_default()
 }
 
 /// What the objective weighs.

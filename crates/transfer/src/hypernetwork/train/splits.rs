@@ -3,8 +3,9 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::hypernetwork::pieces::PieceVocabulary;
+use super::TrainError;
 use super::network::MAX_PIECES;
+use crate::hypernetwork::pieces::PieceVocabulary;
 
 /// One question: the pieces of a known token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,9 @@ pub fn held_out(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Splitter<'a> {
-    pub fn new(vocabulary: &'a PieceVocabulary) -> Self {
+    /// # Errors
+    /// `invalid-argument` for a vocabulary without merges.
+    pub fn new(vocabulary: &'a PieceVocabulary) -> Result<Self, TrainError> {
         let mut pool = Vec::new();
         for id in (0u32..).take(vocabulary.len()) {
             let bytes = vocabulary.bytes(id);
@@ -46,7 +49,10 @@ impl<'a> Splitter<'a> {
             } + usize::from(letters == 0 && bytes.is_ascii()) * 2;
             pool.extend(std::iter::repeat_n(id, weight));
         }
-        Self { vocabulary, pool }
+        if pool.is_empty() {
+            return Err(TrainError::Nothing("merged tokens"));
+        }
+        Ok(Self { vocabulary, pool })
     }
 
     /// Pieces that a held-out token is asked for: its last merge undone.

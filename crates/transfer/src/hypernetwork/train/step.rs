@@ -1,6 +1,6 @@
 //! One step of AdamW (arXiv 1711.05101) from gradients of several threads.
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, Optimizer};
+use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::Tensor;
 
 /// AdamW over a list of matrices.
@@ -22,6 +22,23 @@ impl Optimiser {
             adam,
             states: vec![None; parameters],
             clip: 1.0,
+        }
+    }
+
+    /// Steps taken and the two moments of the first tensor, once there was a step.
+    pub fn moments(&self) -> Option<(usize, [Tensor<2>; 2])> {
+        let momentum = &self.states.first()?.as_ref()?.momentum;
+        Some((
+            momentum.time,
+            [momentum.moment_1.clone(), momentum.moment_2.clone()],
+        ))
+    }
+
+    /// Puts back what [`moments`](Self::moments) gave.
+    pub fn restore(&mut self, steps: usize, [first, second]: [Tensor<2>; 2]) {
+        if let Some(state) = self.states.first_mut() {
+            let momentum = AdaptiveMomentumState::new(steps, first, second);
+            *state = Some(AdamWState::new(momentum));
         }
     }
 
