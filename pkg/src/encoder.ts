@@ -1,7 +1,7 @@
 import { type EngineClient, requireText } from "./client.js";
 import { asyncDispose } from "./dispose.js";
-import { release } from "./language-model.js";
 import type { Handle } from "./protocol.js";
+import { release } from "./release.js";
 import type { Encoder, EncoderInfo } from "./types.js";
 
 /** An encoder that lives in the engine; this is the page's end of it. */

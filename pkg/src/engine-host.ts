@@ -5,6 +5,7 @@ import { type EngineEnvironment, type StartedEngine, startEngine } from "./engin
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
 import { fetchFile } from "./fetch-file.js";
 import { JobQueue } from "./job-queue.js";
+import { readPixels } from "./picture.js";
 import { ProgressThrottle } from "./progress.js";
 import {
   type ClientMessage,
@@ -21,7 +22,14 @@ import {
 } from "./protocol.js";
 import type { PortableSource } from "./source.js";
 import type { ModelFile } from "./types.js";
-import type { WasmEncoder, WasmGeneration, WasmLanguageModel, WasmStep } from "./wasm-module.js";
+import type {
+  WasmByteModel,
+  WasmEncoder,
+  WasmGeneration,
+  WasmLanguageModel,
+  WasmStep,
+  WasmVision,
+} from "./wasm-module.js";
 
 interface Context<M extends MethodName> {
   signal: AbortSignal;
@@ -33,6 +41,8 @@ type Handlers = { [M in MethodName]: (params: Params<M>, context: Context<M>) =>
 type Slot = { queue: JobQueue } & (
   | { kind: "language"; model: WasmLanguageModel }
   | { kind: "encoder"; model: WasmEncoder }
+  | { kind: "bytes"; model: WasmByteModel }
+  | { kind: "vision"; model: WasmVision }
 );
 
 /** Runs the engine and answers the page's calls. The same code serves in a worker and in the page. */
@@ -143,6 +153,14 @@ export class EngineHost {
         info: model.info(),
       };
     },
+    loadVision: async (params, context) => {
+      const files = await this.#fetchAll(params, {}, context);
+      const model = await this.#engine().engine.loadVision(files.weights, files.onLoad);
+      return {
+        handle: this.#add({ kind: "vision", model, queue: new JobQueue() }, context),
+        info: model.info(),
+      };
+    },
     release: async ({ handle }) => {
       await this.#release(handle);
       return null;
@@ -177,6 +195,39 @@ export class EngineHost {
       const { model, queue } = this.#language(handle);
       return queue.run(signal, () => model.logits(ids));
     },
+    byteModel: async ({ models, options, combine, alpha }, context) => {
+      const parts = models.map((handle) => this.#language(handle).model.byteModel(options));
+      const [first, ...others] = parts;
+      if (first === undefined) throw new LexigraftError("invalid-argument", "An ensemble needs a model.");
+      const alone = others.length === 0 && combine !== "proxy";
+      const model = alone ? first : this.#engine().module.byteEnsemble(parts, combine, alpha);
+      return { handle: this.#add({ kind: "bytes", model, queue: new JobQueue() }, context) };
+    },
+    nextByte: async ({ handle, prefix, cover }, { signal }) => {
+      const { model, queue } = this.#bytes(handle);
+      return queue.run(signal, () => model.nextByte(prefix, cover));
+    },
+    scoreBytes: async ({ handle, prefix, text }, { signal, emit }) => {
+      const { model, queue } = this.#bytes(handle);
+      const throttle = new ProgressThrottle();
+      return queue.run(signal, (running) =>
+        model.score(prefix, text, async (done, total) => {
+          if (throttle.due("score", done === total)) emit({ done, total });
+          await yieldToEventLoop();
+          return !running.aborted;
+        }),
+      );
+    },
+    generateBytes: async ({ handle, prompt, options }, { signal, emit }) => {
+      const { model, queue } = this.#bytes(handle);
+      return queue.run(signal, (running) =>
+        model.generate(prompt, options, async (bytes, logProb) => {
+          emit({ bytes, logProb });
+          await yieldToEventLoop();
+          return !running.aborted;
+        }),
+      );
+    },
     embed: async ({ handle, texts }, { signal }) => {
       const { model, queue } = this.#encoder(handle);
       return queue.run(signal, async (running) => {
@@ -190,6 +241,29 @@ export class EngineHost {
       });
     },
     tokenizeForEncoder: async ({ handle, text }) => this.#encoder(handle).model.tokenize(text),
+    see: async ({ handle, picture, options }, { signal, emit }) => {
+      const { model, queue } = this.#vision(handle);
+      const { module } = this.#engine();
+      return queue.run(signal, async (running) => {
+        const onProgress = async (done: number, total: number) => {
+          emit({ done, total });
+          // A cancel message is only read between two tasks.
+          await yieldToEventLoop();
+          return !running.aborted;
+        };
+        if (picture.kind === "values") {
+          const { values, width, height } = picture;
+          return model.seeValues(values, width, height, options, onProgress);
+        }
+        const { data, width, height } = await readPixels(picture, options.crop === "center", {
+          check: (bytes) => module.checkPicture(bytes),
+          signal: running,
+          ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
+        });
+        throwIfAborted(running);
+        return model.see(data, width, height, options, onProgress);
+      });
+    },
   };
 
   #engine(): StartedEngine {
@@ -209,9 +283,21 @@ export class EngineHost {
     return slot;
   }
 
+  #bytes(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "bytes") throw new LexigraftError("internal", "This model is not a byte model.");
+    return slot;
+  }
+
   #encoder(handle: Handle) {
     const slot = this.#slot(handle);
     if (slot.kind !== "encoder") throw new LexigraftError("internal", "This model is not an encoder.");
+    return slot;
+  }
+
+  #vision(handle: Handle) {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "vision") throw new LexigraftError("internal", "This model is not a vision model.");
     return slot;
   }
 

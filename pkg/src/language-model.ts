@@ -1,8 +1,12 @@
+import { createByteModel } from "./byte-model.js";
 import { callUser, type EngineClient, requireText } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { fillOptions, GenerationStream } from "./generation.js";
 import type { Handle } from "./protocol.js";
+import { release } from "./release.js";
 import type {
+  ByteModel,
+  ByteModelOptions,
   ChatMessage,
   GenerateOptions,
   Generation,
@@ -19,7 +23,8 @@ export class LanguageModelClient implements LanguageModel {
 
   constructor(
     private readonly client: EngineClient,
-    private readonly handle: Handle,
+    /** For ensembles, which take several models. */
+    readonly handle: Handle,
     readonly info: Readonly<LanguageModelInfo>,
   ) {}
 
@@ -68,6 +73,10 @@ export class LanguageModelClient implements LanguageModel {
     return this.client.call("logits", { handle: this.handle, ids: Uint32Array.from(ids) });
   }
 
+  bytes(options: ByteModelOptions = {}): Promise<ByteModel> {
+    return createByteModel(this.client, [this.handle], options);
+  }
+
   dispose(): Promise<void> {
     this.#disposing ??= release(this.client, this.handle);
     return this.#disposing;
@@ -80,11 +89,6 @@ export class LanguageModelClient implements LanguageModel {
   #generate(prompt: string | ChatMessage[], options: GenerateOptions): Generation {
     return new GenerationStream(this.client, this.handle, prompt, fillOptions(options), options);
   }
-}
-
-/** Frees a model. When the whole engine is gone already, so is the model. */
-export async function release(client: EngineClient, handle: Handle): Promise<void> {
-  await client.call("release", { handle }).catch(() => undefined);
 }
 
 /** Pages keep more in their messages than the engine may see, some of it not clonable. */

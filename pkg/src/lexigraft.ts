@@ -1,14 +1,17 @@
 import { throwIfAborted } from "./abort.js";
+import { createByteModel } from "./byte-model.js";
 import { cacheName, openCache } from "./cache.js";
 import { pageChannel, workerChannel } from "./channel.js";
 import { callUser, EngineClient } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { EncoderClient } from "./encoder.js";
 import { LexigraftError } from "./errors.js";
-import { LanguageModelClient, release } from "./language-model.js";
+import { LanguageModelClient } from "./language-model.js";
 import type { LoadEvent, LoadParams } from "./protocol.js";
+import { release } from "./release.js";
 import { fileIn, resolveUrl, toPortable } from "./source.js";
 import type {
+  ByteModel,
   CacheOptions,
   CreateOptions,
   DeviceInfo,
@@ -16,12 +19,17 @@ import type {
   EncoderOptions,
   EncoderSource,
   EngineMemory,
+  EnsembleOptions,
   LanguageModel,
   LanguageModelOptions,
   LoadOptions,
   ModelCache,
   Source,
+  Vision,
+  VisionOptions,
+  VisionSource,
 } from "./types.js";
+import { VisionClient } from "./vision.js";
 
 /** An engine on one device. Several may exist beside each other, each in its own worker. */
 export class Lexigraft implements AsyncDisposable {
@@ -121,6 +129,28 @@ export class Lexigraft implements AsyncDisposable {
       onLate: (late) => void release(this.client, late.handle),
     });
     return new EncoderClient(this.client, handle, info);
+  }
+
+  /**
+   * One model of bytes of several language models of this Lexigraft, whatever their tokenizers. With one model it is
+   * that model's own.
+   */
+  async ensemble(models: readonly LanguageModel[], options: EnsembleOptions = {}): Promise<ByteModel> {
+    const handles = models.map((model) => {
+      if (model instanceof LanguageModelClient) return model.handle;
+      throw new LexigraftError("invalid-argument", "An ensemble is made of language models.");
+    });
+    return createByteModel(this.client, handles, options);
+  }
+
+  /** Loads a vision model: an ONNX or a safetensors file. Fails as `languageModel` does. */
+  async vision(source: VisionSource, options: VisionOptions = {}): Promise<Vision> {
+    const { handle, info } = await this.client.call("loadVision", this.#loadParams(source, options), {
+      signal: options.signal,
+      onEvent: tellUser(options),
+      onLate: (late) => void release(this.client, late.handle),
+    });
+    return new VisionClient(this.client, handle, info);
   }
 
   /** What the engine itself takes: its memory, and its module. */

@@ -1,8 +1,12 @@
 /** What the page and the engine say to each other, through a worker's messages or directly. */
 import type { ErrorRecord } from "./errors.js";
+import type { PortablePicture } from "./picture.js";
 import type { PortableSource } from "./source.js";
 import type {
+  ByteFinishReason,
+  ByteModelOptions,
   ChatMessage,
+  Combination,
   DeviceInfo,
   DeviceKind,
   EncoderInfo,
@@ -12,8 +16,15 @@ import type {
   LoadProgress,
   LoadWarning,
   ScoreResult,
+  Seen,
+  VisionInfo,
 } from "./types.js";
-import type { WasmGenerateOptions } from "./wasm-module.js";
+import type {
+  WasmByteGenerateOptions,
+  WasmGenerateOptions,
+  WasmNextByte,
+  WasmSeeOptions,
+} from "./wasm-module.js";
 
 /** A model in the engine. */
 export type Handle = number;
@@ -56,6 +67,12 @@ export interface GenerateEnd {
   decodeMs: number;
 }
 
+export interface ByteGenerateEnd {
+  reason: ByteFinishReason;
+  evaluations: number;
+  tokens: number;
+}
+
 interface Method<Params, Result, Event = never> {
   params: Params;
   result: Result;
@@ -76,6 +93,7 @@ export interface Methods {
     { handle: Handle; info: EncoderInfo },
     LoadEvent
   >;
+  loadVision: Method<LoadParams, { handle: Handle; info: VisionInfo }, LoadEvent>;
   release: Method<{ handle: Handle }, null>;
   tokenize: Method<{ handle: Handle; text: string; addSpecial: boolean }, Uint32Array>;
   detokenize: Method<{ handle: Handle; ids: Uint32Array }, string>;
@@ -91,8 +109,34 @@ export interface Methods {
   >;
   score: Method<{ handle: Handle; text: string }, ScoreResult, { done: number; total: number }>;
   logits: Method<{ handle: Handle; ids: Uint32Array }, Float32Array>;
+  byteModel: Method<
+    {
+      /** Language models; more than one are combined. */
+      models: Handle[];
+      options: ByteModelOptions;
+      combine: Combination;
+      alpha: number;
+    },
+    { handle: Handle }
+  >;
+  nextByte: Method<{ handle: Handle; prefix: Uint8Array; cover: number }, WasmNextByte>;
+  scoreBytes: Method<
+    { handle: Handle; prefix: Uint8Array; text: Uint8Array },
+    Float32Array,
+    { done: number; total: number }
+  >;
+  generateBytes: Method<
+    { handle: Handle; prompt: Uint8Array; options: WasmByteGenerateOptions },
+    ByteGenerateEnd,
+    { bytes: Uint8Array; logProb: number }
+  >;
   embed: Method<{ handle: Handle; texts: string[] }, Float32Array[]>;
   tokenizeForEncoder: Method<{ handle: Handle; text: string }, Uint32Array>;
+  see: Method<
+    { handle: Handle; picture: PortablePicture; options: WasmSeeOptions },
+    Seen,
+    { done: number; total: number }
+  >;
 }
 
 export type MethodName = keyof Methods;

@@ -2,7 +2,17 @@
  * The surface of the engine, as `wasm-bindgen` exports it. Written by hand so that the package compiles before the
  * engine is built; `cpu`, `cpu-threads` and `gpu` are modules with this same surface.
  */
-import type { ChatMessage, DeviceKind, EncoderInfo, LanguageModelInfo } from "./types.js";
+import type {
+  ByteFinishReason,
+  ByteModelOptions,
+  ChatMessage,
+  Combination,
+  DeviceKind,
+  EncoderInfo,
+  LanguageModelInfo,
+  Seen,
+  VisionInfo,
+} from "./types.js";
 
 export interface WasmModule {
   default(options: {
@@ -10,7 +20,11 @@ export interface WasmModule {
     memory?: WebAssembly.Memory;
   }): Promise<unknown>;
   createEngine(): Promise<WasmEngine>;
+  /** Takes the models over. */
+  byteEnsemble(models: WasmByteModel[], combine: Combination, alpha: number): WasmByteModel;
   Sha256: new () => WasmSha256;
+  /** Throws what a picture file's header tells against it. */
+  checkPicture(bytes: Uint8Array): void;
   /** These are in the threaded module only. */
   threadModule?(): WebAssembly.Module;
   threadMemory?(): WebAssembly.Memory;
@@ -40,6 +54,7 @@ export interface WasmEngine {
     options: { tokenizer: Blob; config: Blob },
     onProgress: WasmProgress,
   ): Promise<WasmEncoder>;
+  loadVision(weights: Blob, onProgress: WasmProgress): Promise<WasmVision>;
   memory(): { wasmBytes: number };
   free(): void;
 }
@@ -72,6 +87,7 @@ export interface WasmLanguageModel {
   tokenText(ids: Uint32Array): string[];
   applyChatTemplate(messages: ChatMessage[], addGenerationPrompt: boolean): string;
   generate(prompt: string, options: WasmGenerateOptions): WasmGeneration;
+  byteModel(options: ByteModelOptions): WasmByteModel;
   logits(ids: Uint32Array): Promise<Float32Array>;
   score(
     text: string,
@@ -103,5 +119,74 @@ export interface WasmEncoder {
   info(): EncoderInfo;
   embed(text: string): Promise<Float32Array>;
   tokenize(text: string): Uint32Array;
+  free(): void;
+}
+
+/** A way to cover the end of a text. */
+export interface WasmCover {
+  tokens: Uint32Array;
+  pending: Uint8Array;
+  share: number;
+  nextIds: Uint32Array;
+  nextShares: Float64Array;
+}
+
+export interface WasmNextByte {
+  logProbs: Float32Array;
+  evaluations: number;
+  tokens: number;
+  trunk: Uint32Array;
+  cover: WasmCover[];
+}
+
+export interface WasmByteGenerateOptions {
+  maxBytes: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  seed: number;
+  utf8: boolean;
+  tolerance: number;
+  regex?: string;
+}
+
+export interface WasmByteModel {
+  nextByte(prefix: Uint8Array, cover: number): Promise<WasmNextByte>;
+  score(
+    prefix: Uint8Array,
+    text: Uint8Array,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<Float32Array>;
+  generate(
+    prompt: Uint8Array,
+    options: WasmByteGenerateOptions,
+    onBytes: (bytes: Uint8Array, logProb: number) => Promise<boolean>,
+  ): Promise<{ reason: ByteFinishReason; seed: number; evaluations: number; tokens: number }>;
+  free(): void;
+}
+
+export interface WasmSeeOptions {
+  size: number;
+  crop: "center" | "pad";
+  reduce?: string;
+}
+
+export interface WasmVision {
+  info(): VisionInfo;
+  see(
+    rgba: Uint8Array,
+    width: number,
+    height: number,
+    options: WasmSeeOptions,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<Seen>;
+  seeValues(
+    values: Float32Array,
+    width: number,
+    height: number,
+    options: WasmSeeOptions,
+    onProgress: (...args: Parameters<WasmProgress>) => Promise<boolean>,
+  ): Promise<Seen>;
   free(): void;
 }

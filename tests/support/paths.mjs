@@ -11,6 +11,7 @@ export const folders = {
   package: join(root, "pkg", "dist"),
   packageRoot: join(root, "pkg"),
   testPages: join(root, "tests", "browser", "pages"),
+  pictures: join(root, "crates", "vision", "tests", "fixtures"),
   benchPages: join(root, "tests", "bench"),
   nodeModules: join(root, "node_modules"),
   models: process.env.LEXIGRAFT_MODELS || join(cache(), "models"),
@@ -22,6 +23,7 @@ export const folders = {
 export const models = {
   smollm2: "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf",
   minilm: "all-minilm-l6-v2",
+  vit: "vit-s-focus/vit_s_focus.onnx",
 };
 
 function cache() {

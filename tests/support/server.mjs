@@ -20,6 +20,7 @@ const mounts = [
   ["/peers/", folders.peers],
   ["/pkg/", folders.packageRoot],
   ["/pages/", folders.testPages],
+  ["/pictures/", folders.pictures],
   ["/bench/", folders.benchPages],
   ["/node_modules/", folders.nodeModules],
   ["/", folders.page],

@@ -43,6 +43,30 @@ const explanations: Record<LexigraftErrorCode, { title: string; next: string }> 
     title: "The model's chat template could not be used",
     next: "Use prompt mode with this model, or choose another one.",
   },
+  "unsupported-tokenizer": {
+    title: "This tokenizer's way of writing is not known",
+    next: "Continue in the Generate tab, or load a model with a BPE tokenizer such as Llama's or Qwen's.",
+  },
+  "no-tokenization": {
+    title: "The tokenizer cannot write this text",
+    next: "Remove the character that it stopped at, or choose another model.",
+  },
+  "too-many-tokenizations": {
+    title: "There are too many ways to write this text in tokens",
+    next: "Shorten the text.",
+  },
+  "bad-constraint": {
+    title: "The constraint could not be read",
+    next: "Check the regular expression.",
+  },
+  "contradictory-constraints": {
+    title: "Nothing fits the constraints",
+    next: "Loosen the constraint, or change the text before it.",
+  },
+  "no-fill-in-the-middle": {
+    title: "The model has no tokens for filling in the middle",
+    next: "Choose a model that was trained for it, such as a code model.",
+  },
   "prompt-too-long": {
     title: "The text is longer than the model's context",
     next: "Shorten the prompt, or start a new chat.",

@@ -1,7 +1,9 @@
 import {
+  type ByteModel,
   type CacheEntry,
   type DeviceInfo,
   type EngineMemory,
+  type EnsembleOptions,
   type LanguageModel,
   Lexigraft,
   type Source,
@@ -59,6 +61,7 @@ export class Session {
   readonly stored = new Cell<CacheEntry[]>([]);
 
   #lexigraft: Lexigraft | undefined;
+  #partner: { file: File; lexigraft: Lexigraft; lm: LanguageModel } | undefined;
   #starting: Promise<Lexigraft> | undefined;
   #load: { abort: AbortController; ended: Promise<unknown> } | undefined;
   #run: { abort: AbortController; ended: Promise<unknown> } | undefined;
@@ -215,6 +218,23 @@ export class Session {
         this.running.set(false);
       }
     }
+  }
+
+  /** A second model from a file in hand, beside the loaded one; the last one is kept for the next call. */
+  async partner(file: File): Promise<LanguageModel> {
+    const lexigraft = await this.#ensure(this.engine.value.choice);
+    const old = this.#partner;
+    if (old?.file === file && old.lexigraft === lexigraft) return old.lm;
+    this.#partner = undefined;
+    await quietly(old?.lm.dispose());
+    const lm = await lexigraft.languageModel(file);
+    this.#partner = { file, lexigraft, lm };
+    return lm;
+  }
+
+  async ensemble(models: LanguageModel[], options: EnsembleOptions): Promise<ByteModel> {
+    const lexigraft = await this.#ensure(this.engine.value.choice);
+    return lexigraft.ensemble(models, options);
   }
 
   /** Stops the work in progress, if any, and waits for its end. */

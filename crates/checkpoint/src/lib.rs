@@ -74,6 +74,7 @@ mod value;
 pub use checkpoint::{CHUNK_BYTES, Checkpoint, Format};
 pub use dtype::{DType, OtherType};
 pub use error::CheckpointError;
+pub use gguf::{GgufWriter, NewTensor};
 pub use metadata::Metadata;
 pub use quantize::{is_written, quantize};
 #[cfg(not(target_family = "wasm"))]

@@ -39,7 +39,7 @@ pub fn quantize(dtype: DType, values: &[f32], out: &mut Vec<u8>) -> Result<(), C
         _ => f32::MAX,
     };
     // A NaN is not below the limit either.
-    if let Some(value) = values.iter().find(|value| !(value.abs() <= limit)) {
+    if let Some(value) = values.iter().find(|value| value.is_nan() || value.abs() > limit) {
         return Err(CheckpointError::InvalidArgument(format!(
             "{value} cannot be written as {dtype}"
         )));

@@ -10,8 +10,8 @@ use lexigraft_transfer::Method;
 use lexigraft_vision::picture::Crop;
 
 use crate::bytes_args::{BytesEvalArgs, GenerateBytesArgs, NextByteArgs, ScoreBytesArgs};
+use crate::graft_args::{AidArgs, GraftArgs, GraftEvalArgs, TokenizerArgs};
 use crate::hypernet::HypernetCommand;
-use crate::graft_args::GraftArgs;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
 #[derive(Debug, Parser)]
@@ -38,9 +38,10 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft score --model SmolLM2-135M-Instruct.Q4_1.gguf --text-file README.md --json")]
     Score(ScoreArgs),
-    /// Put a model under another tokenizer.
-    #[command(after_help = "Example:
-  lexigraft graft --model SmolLM2-135M-Instruct.Q4_1.gguf --tokenizer llama3/tokenizer.json --method fvt")]
+    /// Put a model under another tokenizer, without training.
+    #[command(after_help = "Examples:
+  lexigraft graft --model M.gguf --tokenizer llama3/ --out grafted/
+  lexigraft graft --model M.gguf --tokenizer gemma3/ --method fvt+first-piece --out grafted/ --format safetensors")]
     Graft(GraftArgs),
     /// Train or measure a hypernetwork, which makes rows for grafted tokens.
     #[command(subcommand)]
@@ -64,6 +65,14 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft bytes-eval --model SmolLM2-135M-Instruct.Q4_1.gguf README.md docs/*.md crates/text/src/*.rs")]
     BytesEval(BytesEvalArgs),
+    /// Compare methods of grafting in bits per byte over slices of text.
+    #[command(after_help = "Example:
+  lexigraft graft-eval --model M.gguf --tokenizer llama3/ --tokenizer qwen3/ --method fvt --method mean --texts texts/")]
+    GraftEval(GraftEvalArgs),
+    /// Look at a tokenizer: its vocabulary, its cost in several languages, its overlap with others.
+    #[command(after_help = "Example:
+  lexigraft tokenizer report llama3/ --texts texts/ --with M.gguf")]
+    Tokenizer(TokenizerArgs),
     /// Turn a text into one vector with a BERT-family encoder.
     #[command(after_help = "Example:
   lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]
@@ -216,6 +225,8 @@ pub struct ScoreArgs {
     /// The tokenizer.json to graft, or a folder that holds one.
     #[arg(long, value_name = "FILE|DIR", requires = "graft")]
     pub tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub aids: AidArgs,
     /// Print one JSON object; `token_nll` is in nats, the first token is not scored.
     #[arg(long)]
     pub json: bool,

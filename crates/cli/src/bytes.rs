@@ -141,8 +141,15 @@ pub async fn generate(args: &GenerateBytesArgs) -> Result<(), CliError> {
         constraints.push(Box::new(RegexConstraint::new(pattern, !args.raw)?));
     }
     let language_model = load::language_model(&args.model).await?;
+    let options = args.options();
     let result = match args.method {
         MethodArg::Exact => exact(args, &language_model, prompt, constraints).await?,
+        MethodArg::Cover if args.with.is_empty() => {
+            let mut model = byte_model(&language_model, args.estimand.estimand())?;
+            let prompt = with_suffix(args, &mut model, prompt)?;
+            let run = TokenGeneration::covering(&mut model, &prompt, &options, constraints);
+            by_tokens(args, run.await?).await?
+        }
         method => {
             if args.suffix.is_some() || !args.with.is_empty() {
                 return Err(CliError::OnlyExact);
@@ -150,9 +157,21 @@ pub async fn generate(args: &GenerateBytesArgs) -> Result<(), CliError> {
             let method = match method {
                 MethodArg::Healing => TokenMethod::Healing,
                 MethodArg::Alignment => TokenMethod::Alignment { tokens: args.back },
-                MethodArg::Plain | MethodArg::Exact => TokenMethod::Plain,
+                _ => TokenMethod::Plain,
             };
-            by_tokens(args, &language_model, &prompt, method, constraints).await?
+            let vocabulary = ByteVocabulary::new(language_model.tokenizer())?;
+            let context = Context::start(language_model.tokenizer())?;
+            let mut scorer = LanguageScorer::new(language_model.clone());
+            let run = TokenGeneration::new(
+                &mut scorer,
+                &vocabulary,
+                &context,
+                &prompt,
+                method,
+                &args.options(),
+                constraints,
+            );
+            by_tokens(args, run?).await?
         }
     };
     let seconds = result.time.as_secs_f64();
@@ -185,6 +204,20 @@ pub async fn generate(args: &GenerateBytesArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The text to go on from, with a suffix put before it.
+fn with_suffix(
+    args: &GenerateBytesArgs,
+    model: &mut ByteModel<LanguageScorer>,
+    prompt: Vec<u8>,
+) -> Result<Vec<u8>, CliError> {
+    let Some(suffix) = &args.suffix else {
+        return Ok(prompt);
+    };
+    let middle = fill_in_the_middle(model.vocabulary(), &prompt, suffix.as_bytes())?;
+    model.set_context(middle.context)?;
+    Ok(middle.open)
+}
+
 async fn exact(
     args: &GenerateBytesArgs,
     language_model: &LanguageModel,
@@ -192,13 +225,7 @@ async fn exact(
     constraints: Vec<Box<dyn ByteConstraint>>,
 ) -> Result<ByteResult, CliError> {
     let mut model = byte_model(language_model, args.estimand.estimand())?;
-    let mut prompt = prompt;
-    if let Some(suffix) = &args.suffix {
-        let vocabulary = model.vocabulary().clone();
-        let middle = fill_in_the_middle(&vocabulary, &prompt, suffix.as_bytes())?;
-        model.set_context(middle.context)?;
-        prompt = middle.open;
-    }
+    let prompt = with_suffix(args, &mut model, prompt)?;
     if args.with.is_empty() {
         return stream(args, &mut model, &prompt, constraints).await;
     }
@@ -238,23 +265,8 @@ async fn stream(
 
 async fn by_tokens(
     args: &GenerateBytesArgs,
-    model: &LanguageModel,
-    prompt: &[u8],
-    method: TokenMethod,
-    constraints: Vec<Box<dyn ByteConstraint>>,
+    mut run: TokenGeneration<'_, LanguageScorer>,
 ) -> Result<ByteResult, CliError> {
-    let vocabulary = ByteVocabulary::new(model.tokenizer())?;
-    let context = Context::start(model.tokenizer())?;
-    let mut scorer = LanguageScorer::new(model.clone());
-    let mut run = TokenGeneration::new(
-        &mut scorer,
-        &vocabulary,
-        &context,
-        prompt,
-        method,
-        &args.options(),
-        constraints,
-    )?;
     loop {
         match run.next().await? {
             ByteStep::Bytes { bytes, .. } => show(args, &bytes)?,

@@ -78,6 +78,9 @@ pub struct ScoreBytesArgs {
 pub enum MethodArg {
     /// Byte by byte.
     Exact,
+    /// Token by token, after a token sequence that covers the prompt, chosen by its exact
+    /// probability.
+    Cover,
     /// Token by token, after the prompt's tokens as they are.
     Plain,
     /// Token by token; the prompt's last token is chosen again.

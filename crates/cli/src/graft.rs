@@ -1,14 +1,16 @@
 //! A loaded model under another tokenizer.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexigraft_checkpoint::{Checkpoint, FileSource};
-use lexigraft_decode::LanguageModel;
+use lexigraft_decode::{LanguageModel, TextEncoder};
 use lexigraft_text::Tokenizer;
+use lexigraft_transfer::export::{write_gguf, write_safetensors};
+use lexigraft_transfer::initialise::TextVectors;
 use lexigraft_transfer::{
     Aids, Context, Method, Origin, Overlap, SourceModel, TokenTable, Vocabulary, check_lossless,
     graft, transplant,
@@ -17,14 +19,9 @@ use serde::Serialize;
 
 use crate::args::ModelArgs;
 use crate::error::CliError;
-use crate::graft_args::{GraftArgs, TransferArgs};
+use crate::graft_args::{AidArgs, FileFormat, GraftArgs, TransferArgs};
+use crate::hypernet;
 use crate::load::{self, ModelFiles};
-
-/// A grafted model and how it came about.
-pub struct Grafted {
-    pub model: LanguageModel,
-    pub report: Report,
-}
 
 /// What became of the tokens.
 #[derive(Debug, Clone, Serialize)]
@@ -60,11 +57,55 @@ pub fn tokenizer(args: &TransferArgs) -> Result<Tokenizer, CliError> {
 }
 
 pub fn tokenizer_file(path: &Path) -> Result<Tokenizer, CliError> {
-    let path = match path.is_dir() {
+    Ok(Tokenizer::from_json(&load::read(&tokenizer_path(path))?)?)
+}
+
+fn tokenizer_path(path: &Path) -> PathBuf {
+    match path.is_dir() {
         true => path.join("tokenizer.json"),
         false => path.to_owned(),
-    };
-    Ok(Tokenizer::from_json(&load::read(&path)?)?)
+    }
+}
+
+/// What methods need, loaded.
+#[derive(Default)]
+pub struct Loaded {
+    text: Option<String>,
+    encoder: Option<TextEncoder>,
+    donor: Option<SourceModel>,
+    hypernetwork: Option<PathBuf>,
+}
+
+impl Loaded {
+    /// The aids of `args`; `tokenizer` is the one to be grafted, and so the donor's.
+    pub async fn new(
+        args: &AidArgs,
+        model: &ModelArgs,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, CliError> {
+        let text = match &args.vectors_from {
+            Some(path) => Some(load::text(path)?),
+            None => None,
+        };
+        let encoder = match &args.encoder {
+            Some(path) => Some(load::text_encoder(path, &model.device).await?),
+            None => None,
+        };
+        let donor = match &args.donor {
+            Some(path) => {
+                let checkpoint = Checkpoint::open(FileSource::open(path)?).await?;
+                let keep_on = |_, _| ControlFlow::Continue(());
+                Some(SourceModel::read(&checkpoint, tokenizer, false, keep_on).await?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            text,
+            encoder,
+            donor,
+            hypernetwork: args.hypernetwork.clone(),
+        })
+    }
 }
 
 /// Rows for `target`'s tokens by `method`.
@@ -73,6 +114,7 @@ pub async fn vocabulary(
     source: &SourceModel,
     target: &TokenTable,
     method: Method,
+    loaded: &Loaded,
 ) -> Result<(Vocabulary, Report), CliError> {
     let start = Instant::now();
     let overlap = Overlap::new(source.tokens(), target);
@@ -81,8 +123,19 @@ pub async fn vocabulary(
         target,
         overlap: &overlap,
     };
+    let network = match &loaded.hypernetwork {
+        Some(path) => Some(hypernet::network(path, model).await?),
+        None => None,
+    };
     let aids = Aids {
         decoder: Some(model.decoder()),
+        text: loaded.text.as_deref(),
+        encoder: loaded
+            .encoder
+            .as_ref()
+            .map(|encoder| encoder as &dyn TextVectors),
+        donor: loaded.donor.as_ref(),
+        hypernetwork: network.as_ref(),
     };
     let bar = bar("preparing");
     let mut prepared = method.prepare(context, aids, shown(&bar)).await?;
@@ -106,26 +159,75 @@ pub async fn vocabulary(
     Ok((vocabulary, report))
 }
 
-/// The model under the tokenizer of `args`.
+/// The model under the tokenizer of `args`, and its rows.
 pub async fn grafted(
     args: &ModelArgs,
     transfer: &TransferArgs,
     method: Method,
-) -> Result<Grafted, CliError> {
+) -> Result<(LanguageModel, Vocabulary, Report), CliError> {
     let tokenizer = tokenizer(transfer)?;
     let model = load::language_model(args).await?;
     let source = source(args, &model).await?;
     let target = TokenTable::new(&tokenizer)?;
-    let (vocabulary, report) = vocabulary(&model, &source, &target, method).await?;
+    let loaded = Loaded::new(&transfer.aids, args, &tokenizer).await?;
+    let (vocabulary, report) = vocabulary(&model, &source, &target, method, &loaded).await?;
     let model = graft(&model, &tokenizer, &vocabulary).await?;
     let resident_bytes = model.info().resident_bytes;
-    Ok(Grafted {
-        model,
-        report: Report {
-            resident_bytes,
-            ..report
-        },
-    })
+    let report = Report {
+        resident_bytes,
+        ..report
+    };
+    Ok((model, vocabulary, report))
+}
+
+/// Writes the grafted model; returns the files.
+async fn write(
+    args: &GraftArgs,
+    model: &LanguageModel,
+    vocabulary: &Vocabulary,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, CliError> {
+    std::fs::create_dir_all(folder)?;
+    let files = ModelFiles::find(&args.model.model)?;
+    let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
+    let json_path = tokenizer_path(&args.transfer.tokenizer);
+    let json = load::read(&json_path)?;
+    let bar = bar("writing");
+    let progress = |done: u64, total: u64| {
+        bar.set_length(total);
+        bar.set_position(done);
+        ControlFlow::Continue(())
+    };
+    let mut written = Vec::new();
+    let mut beside = |name: &str, bytes: &[u8]| -> Result<(), CliError> {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes)?;
+        written.push(path);
+        Ok(())
+    };
+    let create = |path: &Path| std::fs::File::create(path).map(BufWriter::new);
+    let path = match args.format {
+        FileFormat::Gguf => {
+            let path = folder.join("model.gguf");
+            write_gguf(&checkpoint, &json, vocabulary, create(&path)?, progress).await?;
+            path
+        }
+        FileFormat::Safetensors => {
+            let path = folder.join("model.safetensors");
+            let (config, tokenizer) = (model.decoder().config(), model.tokenizer());
+            let out = create(&path)?;
+            let files =
+                write_safetensors(&checkpoint, config, tokenizer, vocabulary, out, progress)
+                    .await?;
+            beside("config.json", files.config.as_bytes())?;
+            beside("tokenizer_config.json", files.tokenizer_config.as_bytes())?;
+            beside("tokenizer.json", &json)?;
+            path
+        }
+    };
+    bar.finish_and_clear();
+    written.insert(0, path);
+    Ok(written)
 }
 
 fn bar(what: &'static str) -> ProgressBar {
@@ -143,17 +245,35 @@ fn shown(bar: &ProgressBar) -> impl FnMut(usize, usize) -> ControlFlow<()> {
     }
 }
 
+#[derive(Serialize)]
+struct Output {
+    #[serde(flatten)]
+    report: Report,
+    files: Vec<PathBuf>,
+}
+
 pub async fn run(args: &GraftArgs) -> Result<(), CliError> {
-    let Grafted { report, .. } = grafted(&args.model, &args.transfer, args.method).await?;
+    let (model, vocabulary, report) = grafted(&args.model, &args.transfer, args.method).await?;
+    let files = match &args.out {
+        Some(folder) => write(args, &model, &vocabulary, folder).await?,
+        None => Vec::new(),
+    };
     let mut stdout = std::io::stdout().lock();
     if args.json {
-        writeln!(stdout, "{}", serde_json::to_string(&report)?)?;
-    } else {
         writeln!(
             stdout,
-            "{} tokens: {} shared, {} special, {} made by {} in {:.1} s",
-            report.tokens, report.shared, report.special, report.new, report.method, report.seconds
+            "{}",
+            serde_json::to_string(&Output { report, files })?
         )?;
+        return Ok(());
+    }
+    writeln!(
+        stdout,
+        "{} tokens: {} shared, {} special, {} made by {} in {:.1} s",
+        report.tokens, report.shared, report.special, report.new, report.method, report.seconds
+    )?;
+    for file in files {
+        writeln!(stdout, "{}", file.display())?;
     }
     Ok(())
 }

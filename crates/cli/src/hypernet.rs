@@ -117,11 +117,11 @@ fn name_of(path: &Path) -> String {
     named.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-fn text(path: &Path) -> Result<String, CliError> {
-    String::from_utf8(load::read(path)?).map_err(|error| CliError::NotText {
-        path: path.to_owned(),
-        source: error.utf8_error(),
-    })
+/// A hypernetwork on the device of `model`.
+pub async fn network(path: &Path, model: &LanguageModel) -> Result<Hypernetwork, CliError> {
+    let checkpoint = Checkpoint::open(FileSource::open(path)?).await?;
+    let keep_on = &mut |_, _| ControlFlow::Continue(());
+    Ok(Hypernetwork::load(&checkpoint, model.decoder(), keep_on).await?)
 }
 
 async fn train(args: &TrainArgs) -> Result<(), CliError> {
@@ -133,7 +133,7 @@ async fn train(args: &TrainArgs) -> Result<(), CliError> {
         };
         let share = share.filter(|share| *share > 0.0);
         let share = share.ok_or_else(|| CliError::BadShare(given.clone()))?;
-        texts.push((text(Path::new(path))?, share));
+        texts.push((load::text(Path::new(path))?, share));
     }
     let mut targets = Vec::with_capacity(args.tokenizer.len());
     for path in &args.tokenizer {
@@ -184,7 +184,7 @@ impl Log {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let path = folder.join("log.jsonl");
         let known = match path.exists() {
-            true => text(&path)?,
+            true => load::text(&path)?,
             false => String::new(),
         };
         Ok(Self {
@@ -235,14 +235,10 @@ impl Log {
 async fn eval(args: &EvalArgs) -> Result<(), CliError> {
     let model = load::language_model(&args.model).await?;
     let source = source(&args.model, &model).await?;
-    let checkpoint = Checkpoint::open(FileSource::open(&args.network)?).await?;
-    let network = Hypernetwork::load(&checkpoint, model.decoder(), &mut |_, _| {
-        ControlFlow::Continue(())
-    })
-    .await?;
+    let network = network(&args.network, &model).await?;
     let mut texts = Vec::with_capacity(args.text_file.len());
     for path in &args.text_file {
-        let text = text(path)?;
+        let text = load::text(path)?;
         let original = bits_per_byte(&model, &text).await?;
         texts.push((name_of(path), text, original));
     }

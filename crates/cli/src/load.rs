@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexigraft_checkpoint::{Checkpoint, FileSource};
-use lexigraft_decode::{LanguageModel, LoadOptions};
-use lexigraft_models::{ComputeDevice, threads};
+use lexigraft_decode::{LanguageModel, LoadOptions, TextEncoder, tokenizer_of};
+use lexigraft_models::{ComputeDevice, LoadProgress, threads};
+use lexigraft_text::Tokenizer;
 
 use crate::args::{Device, DeviceArgs, ModelArgs};
 use crate::error::CliError;
@@ -34,6 +35,43 @@ pub async fn language_model(args: &ModelArgs) -> Result<LanguageModel, CliError>
     .await;
     bar.finish_and_clear();
     Ok(model?)
+}
+
+/// An encoder with the JSON files beside its weights.
+pub async fn text_encoder(path: &Path, device: &DeviceArgs) -> Result<TextEncoder, CliError> {
+    let files = ModelFiles::find(path)?;
+    let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
+    let config = files.required("config.json")?;
+    let tokenizer = files.required("tokenizer.json")?;
+    let device = self::device(device).await?;
+    let bar = progress_bar();
+    let progress: LoadProgress<'_> = &mut |read, total| {
+        bar.set_length(total);
+        bar.set_position(read);
+        ControlFlow::Continue(())
+    };
+    let encoder = TextEncoder::load(&checkpoint, &config, &tokenizer, &device, progress).await;
+    bar.finish_and_clear();
+    Ok(encoder?)
+}
+
+/// The tokenizer of a tokenizer.json, of a folder that holds one, or of a model file.
+pub async fn tokenizer(path: &Path) -> Result<Tokenizer, CliError> {
+    let beside = path.join("tokenizer.json");
+    let json = [path, &beside]
+        .into_iter()
+        .find(|path| path.is_file() && has_extension(path, "json"));
+    if let Some(path) = json {
+        return Ok(Tokenizer::from_json(&read(path)?)?);
+    }
+    let files = ModelFiles::find(path)?;
+    match files.optional("tokenizer.json")? {
+        Some(json) => Ok(Tokenizer::from_json(&json)?),
+        None => {
+            let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
+            Ok(tokenizer_of(&checkpoint)?)
+        }
+    }
 }
 
 /// The device, with its threads started.
@@ -93,6 +131,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CliError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// A file of UTF-8 text.
+pub fn text(path: &Path) -> Result<String, CliError> {
+    let bytes = read(path)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(source) => Err(CliError::NotText {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn only_model_in(folder: &Path) -> Result<PathBuf, CliError> {

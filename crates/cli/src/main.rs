@@ -10,6 +10,8 @@ mod error;
 mod generate;
 mod graft;
 mod graft_args;
+mod graft_eval;
+mod graft_report;
 mod hypernet;
 mod load;
 mod score;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
             Command::BytesEval(args) => bytes_eval::run(args).await,
             Command::Embed(args) => embed::run(args).await,
             Command::Graft(args) => graft::run(args).await,
+            Command::GraftEval(args) => graft_eval::run(args).await,
+            Command::Tokenizer(args) => graft_report::run(args).await,
             Command::Hypernet(command) => hypernet::run(command).await,
             Command::See(args) => see::run(args).await,
             Command::SeeEval(args) => see::run_eval(args).await,

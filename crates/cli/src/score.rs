@@ -17,22 +17,19 @@ struct Output {
 }
 
 pub async fn run(args: &ScoreArgs) -> Result<(), CliError> {
-    let bytes = load::read(&args.text_file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|source| CliError::NotText {
-        path: args.text_file.clone(),
-        source,
-    })?;
+    let text = load::text(&args.text_file)?;
     let model = match (args.graft, &args.tokenizer) {
         (Some(method), Some(tokenizer)) => {
             let transfer = TransferArgs {
                 tokenizer: tokenizer.clone(),
                 lossy: false,
+                aids: args.aids.clone(),
             };
-            graft::grafted(&args.model, &transfer, method).await?.model
+            graft::grafted(&args.model, &transfer, method).await?.0
         }
         _ => load::language_model(&args.model).await?,
     };
-    let score = model.score(text)?.finish().await?;
+    let score = model.score(&text)?.finish().await?;
     let output = Output {
         bits_per_byte: score.bits_per_byte,
         tokens: score.ids.len(),

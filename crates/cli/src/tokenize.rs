@@ -1,8 +1,5 @@
 use std::io::Write;
 
-use lexigraft_checkpoint::{Checkpoint, FileSource};
-use lexigraft_decode::tokenizer_of;
-use lexigraft_text::Tokenizer;
 use serde::Serialize;
 
 use crate::args::TokenizeArgs;
@@ -15,23 +12,7 @@ struct Output {
 }
 
 pub async fn run(args: &TokenizeArgs) -> Result<(), CliError> {
-    let beside = args.model.join("tokenizer.json");
-    let json = [&args.model, &beside]
-        .into_iter()
-        .find(|path| path.is_file() && path.extension().is_some_and(|found| found == "json"));
-    let tokenizer = match json {
-        Some(path) => Tokenizer::from_json(&load::read(path)?)?,
-        None => {
-            let files = load::ModelFiles::find(&args.model)?;
-            match files.optional("tokenizer.json")? {
-                Some(json) => Tokenizer::from_json(&json)?,
-                None => {
-                    let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
-                    tokenizer_of(&checkpoint)?
-                }
-            }
-        }
-    };
+    let tokenizer = load::tokenizer(&args.model).await?;
     let ids = tokenizer.encode(&args.text, !args.no_special)?;
     let mut stdout = std::io::stdout().lock();
     if args.json {

@@ -470,3 +470,77 @@ fn the_middle_begins_with_the_open_end_of_the_prefix() {
         assert!(next.log_prob(usize::from(b'b')) > f32::NEG_INFINITY);
     }
 }
+
+#[test]
+fn covers_are_the_sequences_that_cover_and_weigh_what_they_should() {
+    let mut random = Random(77);
+    for case in 0..200 {
+        let toy = Toy::random(&mut random);
+        let scorer = ToyScorer::new(random.next(), toy.size());
+        let symbols: Vec<u8> = (toy.tokens.iter())
+            .filter(|t| t.len() == 1)
+            .map(|t| t[0])
+            .collect();
+        let text: Vec<u8> = (0..1 + random.below(6))
+            .map(|_| symbols[random.below(symbols.len())])
+            .collect();
+        let context = Context::of(vec![toy.tokens.len() as u32]).unwrap();
+        for estimand in [ALL, Estimand::Canonical] {
+            let mut byte_model =
+                ByteModel::new(toy.vocabulary(), scorer.clone(), estimand, context.clone())
+                    .unwrap();
+            let covers = block_on(byte_model.covers(&text)).unwrap();
+            let mut total = 0.0;
+            let weight = |tokens: &[u32]| {
+                let mut path = context.tokens().to_vec();
+                tokens.iter().fold(0.0, |sum, id| {
+                    let logits = scorer.logits_after(&path);
+                    let all: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
+                    path.push(*id);
+                    sum + f64::from(logits[*id as usize]) - all.ln()
+                })
+            };
+            for cover in &covers {
+                let bytes: Vec<u8> = (cover.tokens.iter())
+                    .flat_map(|id| &toy.tokens[*id as usize])
+                    .copied()
+                    .collect();
+                assert_eq!(
+                    bytes,
+                    [text.as_slice(), &cover.beyond].concat(),
+                    "case {case}"
+                );
+                let last = toy.tokens[*cover.tokens.last().unwrap() as usize].len();
+                assert!(bytes.len() - last < text.len(), "case {case}");
+                total += cover.log_prob.exp();
+                // Differences of log-probabilities are those of the model, but for canonical
+                // sequences that nothing can follow.
+                let off = (cover.log_prob - covers[0].log_prob)
+                    - (weight(&cover.tokens) - weight(&covers[0].tokens));
+                assert!(off.abs() < 1e-5, "case {case}: {off}");
+            }
+            assert!((total - 1.0).abs() < 1e-9);
+            // The likeliest one, then tokens, is what a run from it gives.
+            let options = ByteGenerationOptions {
+                max_bytes: 5,
+                sampler: SamplerOptions {
+                    temperature: 0.0,
+                    ..SamplerOptions::default()
+                },
+                ..ByteGenerationOptions::default()
+            };
+            let run = block_on(TokenGeneration::covering(
+                &mut byte_model,
+                &text,
+                &options,
+                Vec::new(),
+            ));
+            let bytes = block_on(run.unwrap().finish()).unwrap().bytes;
+            let beyond = &covers[0].beyond;
+            assert!(
+                bytes.starts_with(&beyond[..beyond.len().min(5)]),
+                "case {case}"
+            );
+        }
+    }
+}

@@ -17,7 +17,6 @@ mod loader;
 mod norm;
 mod rope;
 mod stored;
-#[cfg(feature = "reference")]
 pub mod vision;
 
 pub use device::{ComputeDevice, DeviceKind};

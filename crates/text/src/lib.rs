@@ -45,6 +45,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod gguf;
+mod gguf_from_json;
 mod json;
 mod json_parts;
 mod postprocess;

@@ -7,20 +7,24 @@
 //!
 //! * [`TokenTable`] brings a vocabulary to bytes, so that `Ġthe`, `▁the` and ` the` are one string.
 //! * [`Overlap`] says which tokens keep a row of the model, bit for bit.
+//! * [`hypernetwork`] predicts rows, and with the feature `train` learns to.
 //! * [`initialise`] holds the methods that make the other rows, one a file, behind one trait.
 //! * [`transplant`] runs a method in batches and quantises its rows on the way in.
 //!
 //! Rows are `f32`, `[tokens, hidden]`, one token after another.
 
+#![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod export;
 mod graft;
 pub mod hypernetwork;
 pub mod initialise;
 mod lossless;
 mod method;
 mod overlap;
+pub mod report;
 mod rows;
 mod source;
 mod table;

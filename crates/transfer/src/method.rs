@@ -5,9 +5,15 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use lexigraft_models::decoder::Decoder;
+use lexigraft_models::hypernetwork::Hypernetwork;
 
-use crate::initialise::{Combined, FirstPiece, Fvt, Mean, PieceBigrams, Zero};
-use crate::{Context, Initialise, TransferError};
+use crate::hypernetwork::Predicted;
+use crate::initialise::{
+    ATOMS, Combined, FirstPiece, FirstPieceOptions, Focus, Fvt, Mean, Omp, PieceBigrams,
+    TextVectors, TokenAdapt, TokenAdaptOptions, Wechsel, Zero,
+};
+use crate::vectors::{SkipGram, SkipGramOptions, UnitVectors};
+use crate::{Context, Initialise, SourceModel, TokenTable, TransferError};
 
 /// A method by name: how the embedding rows are made, and whether the head has rows of its own.
 ///
@@ -29,20 +35,43 @@ pub enum Input {
     Mean,
     /// [`Fvt`].
     Fvt,
+    /// [`Wechsel`].
+    Wechsel,
+    /// [`Focus`].
+    Focus,
+    /// [`TokenAdapt`].
+    TokenAdapt,
+    /// [`Omp`].
+    Omp,
+    /// [`Predicted`], whose head has rows of its own.
+    Hypernetwork,
 }
 
-const INPUTS: [(&str, Input); 3] = [
+const INPUTS: [(&str, Input); 8] = [
     ("zero", Input::Zero),
     ("mean", Input::Mean),
     ("fvt", Input::Fvt),
+    ("wechsel", Input::Wechsel),
+    ("focus", Input::Focus),
+    ("token-adapt", Input::TokenAdapt),
+    ("omp", Input::Omp),
+    ("hypernetwork", Input::Hypernetwork),
 ];
 const FIRST_PIECE: &str = "first-piece";
 
 /// What methods need beside the two vocabularies.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Aids<'a> {
-    /// The model itself, for `first-piece`.
+    /// The model itself, for `first-piece` and `hypernetwork`.
     pub decoder: Option<&'a Decoder>,
+    /// Text that static vectors of tokens are learned from, for `wechsel` and `focus`.
+    pub text: Option<&'a str>,
+    /// For `token-adapt`.
+    pub encoder: Option<&'a dyn TextVectors>,
+    /// A model whose own tokenizer is the target, for `omp`.
+    pub donor: Option<&'a SourceModel>,
+    /// Made for this model, for `hypernetwork`.
+    pub hypernetwork: Option<&'a Hypernetwork>,
 }
 
 impl Method {
@@ -55,20 +84,63 @@ impl Method {
         self,
         context: Context<'c>,
         aids: Aids<'c>,
-        progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+        mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Box<dyn Initialise + 'c>, TransferError> {
         let input: Box<dyn Initialise + 'c> = match self.input {
             Input::Zero => Box::new(Zero::new(context)),
             Input::Mean => Box::new(Combined::new(context, Mean)),
             Input::Fvt => Box::new(Combined::new(context, Fvt)),
+            Input::Focus => {
+                let text = needed(aids.text, self, "a text to learn vectors from")?;
+                let vectors = learned(context.target, text, &mut progress)?;
+                Box::new(Combined::new(context, Focus::new(context, vectors)))
+            }
+            Input::Wechsel => {
+                let text = needed(aids.text, self, "a text to learn vectors from")?;
+                let source = learned(context.source.tokens(), text, &mut progress)?;
+                let target = learned(context.target, text, &mut progress)?;
+                let method = Wechsel::new(context, &source, target)?;
+                Box::new(Combined::new(context, method))
+            }
+            Input::TokenAdapt => {
+                let encoder = needed(aids.encoder, self, "a text encoder")?;
+                let options = TokenAdaptOptions::default();
+                Box::new(TokenAdapt::new(context, encoder, options, &mut progress).await?)
+            }
+            Input::Omp => {
+                let what = "a donor: a model whose own tokenizer is the one to be grafted";
+                let donor = needed(aids.donor, self, what)?;
+                Box::new(Omp::new(context, donor, ATOMS)?)
+            }
+            Input::Hypernetwork => {
+                let network = needed(aids.hypernetwork, self, "a hypernetwork")?;
+                let decoder = needed(aids.decoder, self, "the model itself")?;
+                Box::new(Predicted::new(context, network, decoder)?)
+            }
         };
         if !self.first_piece {
             return Ok(input);
         }
         let decoder = needed(aids.decoder, self, "the model itself")?;
         let bigrams = PieceBigrams::new(context, decoder, progress).await?;
-        Ok(Box::new(FirstPiece::new(context, input, &bigrams)?))
+        Ok(Box::new(FirstPiece::new(
+            context,
+            input,
+            &bigrams,
+            FirstPieceOptions::default(),
+        )?))
     }
+}
+
+/// Static vectors of a vocabulary's tokens, from a text.
+fn learned(
+    table: &TokenTable,
+    text: &str,
+    progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<UnitVectors, TransferError> {
+    let ids = table.tokenizer().encode(text, false)?;
+    let options = SkipGramOptions::default();
+    Ok(SkipGram::train(table, &ids, options, progress)?.vectors(table))
 }
 
 fn needed<T>(aid: Option<T>, method: Method, what: &str) -> Result<T, TransferError> {

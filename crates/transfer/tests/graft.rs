@@ -3,6 +3,7 @@
 mod common;
 
 use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, tokenizer};
+use lexigraft_models::device::read_f32;
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::{Aids, Origin, graft};
 
@@ -65,6 +66,7 @@ fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
     let tokenizer = tokenizer("llama3");
     let aids = Aids {
         decoder: Some(model.decoder()),
+        ..Aids::default()
     };
     let original = bits_per_byte(&model, FOREIGN);
     let mut found = vec![];
@@ -131,6 +133,7 @@ fn a_head_of_its_own_is_what_it_says() {
     let tokenizer = tokenizer("gpt4o");
     let aids = Aids {
         decoder: Some(model.decoder()),
+        ..Aids::default()
     };
     let (target, overlap, vocabulary) = rows(&source, &tokenizer, "fvt+first-piece", aids);
     let output = vocabulary.output.as_ref().expect("has a head");
@@ -165,4 +168,23 @@ fn a_head_of_its_own_is_what_it_says() {
     let (the, pieces) = walk(" the");
     assert_eq!(pieces.len(), 1);
     assert!(bias[the as usize] < 0.0, "` these` takes a share of ` the`");
+}
+
+#[test]
+fn tokens_run_together_are_each_alone() {
+    let model = smollm2();
+    let decoder = model.decoder();
+    let ids = [504u32, 28, 9000, 2, 40123, 0, 1000];
+    let hidden = decoder.forward_alone(&ids).expect("runs");
+    let together = pollster::block_on(read_f32(decoder.logits(hidden))).expect("reads");
+    for (id, together) in ids.iter().zip(together.chunks_exact(49152)) {
+        let alone = pollster::block_on(model.logits(&[*id])).expect("runs");
+        let worst = alone
+            .iter()
+            .zip(together)
+            .fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 1e-2, "{id}: {worst}");
+    }
+    assert!(decoder.forward_alone(&[]).is_err());
+    assert!(decoder.forward_alone(&[49152]).is_err());
 }

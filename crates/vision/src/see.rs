@@ -1,15 +1,15 @@
 //! One picture through a vision transformer, dense or reduced.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use lexigraft_models::device::read_f32;
-use lexigraft_models::vision::{Attended, Vit, VitBlock};
+use lexigraft_models::vision::{Judged, Vit, VitBlock};
 use web_time::Instant;
 
 use crate::VisionError;
 use crate::macs::{self, BlockTokens};
 use crate::picture::Preprocessed;
-use crate::reduce::{Reduction, Schedule, TokenReducer, TokenView};
-use crate::source_map::SourceMap;
+use crate::reduce::{Reduction, Schedule, Step, TokenReducer, TokenView};
+use crate::source_map::{Fate, SourceMap};
 
 /// Bounds the memory of a method that probes the model: an MLP's inner rows are four times as wide.
 const PROBES_AT_A_TIME: usize = 2048;
@@ -40,9 +40,13 @@ pub struct Seen {
     pub macs: u64,
     pub dense_macs: u64,
     pub map: SourceMap,
+    /// The fate of every patch after each block.
+    pub maps: Vec<Vec<Fate>>,
     /// The blocks with matching, merging and the final norm, in milliseconds.
     pub backbone_ms: f64,
-    /// All of it, from pixels to saliency.
+    /// Of that, choosing and merging tokens, with copies between host and device.
+    pub reduce_ms: f64,
+    /// All of it, from pixels to saliency. Time between the steps counts too.
     pub total_ms: f64,
 }
 
@@ -61,8 +65,7 @@ pub async fn see(
 /// Runs a picture given as `[3, height, width]`, normalised.
 ///
 /// # Errors
-/// `invalid-argument` for another length or a size that the model does not take, a schedule that
-/// does not fit the model, and what the method and the device report.
+/// As [`Seeing::begin`], [`Seeing::step`] and [`Seeing::finish`].
 pub async fn see_values(
     model: &Vit,
     values: &[f32],
@@ -70,155 +73,154 @@ pub async fn see_values(
     width: usize,
     reduce: Option<Reduce<'_>>,
 ) -> Result<Seen, VisionError> {
-    if Some(values.len()) != height.checked_mul(width).and_then(|n| n.checked_mul(3)) {
-        return Err(VisionError::InvalidArgument(format!(
-            "{} values are no picture of 3 x {height} x {width}",
-            values.len()
-        )));
-    }
-    let started = Instant::now();
-    let config = model.config();
-    let grid = config.patches(height, width)?;
-    let (patches, hidden) = (grid.0 * grid.1, config.hidden_size);
-    let leading = config.leading_tokens();
-    let blocks = config.num_hidden_layers;
-    let pixels = Tensor::<4>::from_data(
-        TensorData::new(values.to_vec(), [1, 3, height, width]),
-        model.device().burn(),
-    );
-    let mut run = Run {
-        model,
-        x: model.embed(pixels)?,
-        leading,
-        grid,
-        sizes: vec![1.0; leading + patches],
-        positions: (0..leading)
-            .map(|_| None)
-            .chain((0..patches as u32).map(Some))
-            .collect(),
-        map: SourceMap::new(patches, leading, hidden),
-        tokens: Vec::with_capacity(blocks),
-    };
-    match reduce {
-        None => run.dense(),
-        Some(reduce) => run.reduced(reduce).await?,
-    }
-    let final_states = read_f32(model.finish(run.x.clone())).await?;
-    let cls = final_states.get(..hidden).unwrap_or_default().to_vec();
-    let unmerged = run.unmerged(&final_states).await?;
-    let backbone_ms = milliseconds(started);
-    let heat = match model.saliency() {
-        None => None,
-        Some(decoder) => {
-            let tokens = Tensor::<3>::from_data(
-                TensorData::new(unmerged.clone(), [1, patches, hidden]),
-                model.device().burn(),
-            );
-            let map = decoder.forward(tokens, grid, (height, width))?;
-            Some(read_f32(map).await?)
-        }
-    };
-    Ok(Seen {
-        cls,
-        patches: unmerged,
-        grid,
-        heat,
-        height,
-        width,
-        macs: macs::total(&run.tokens, hidden),
-        dense_macs: macs::total(&macs::dense(blocks, leading + patches), hidden),
-        tokens: run.tokens,
-        map: run.map,
-        backbone_ms,
-        total_ms: milliseconds(started),
-    })
+    let mut seeing = Seeing::begin(model, values, (height, width), reduce)?;
+    while seeing.step().await? {}
+    seeing.finish().await
 }
 
-/// The state between blocks.
-struct Run<'m> {
+/// A picture on its way through the blocks, one a step, so that a caller can do something else or
+/// stop in between.
+#[derive(Debug)]
+pub struct Seeing<'m> {
     model: &'m Vit,
-    /// `[1, tokens, hidden]`.
-    x: Tensor<3>,
+    method: Option<&'m dyn TokenReducer>,
+    /// One a block.
+    steps: Vec<Step>,
+    started: Instant,
+    reduce_ms: f64,
+    size: (usize, usize),
+    /// `[tokens, hidden]`.
+    x: Tensor<2>,
     leading: usize,
     grid: (usize, usize),
     sizes: Vec<f32>,
     positions: Vec<Option<u32>>,
     map: SourceMap,
+    maps: Vec<Vec<Fate>>,
     tokens: Vec<BlockTokens>,
 }
 
-impl Run<'_> {
-    fn dense(&mut self) {
-        let [_, tokens, _] = self.x.dims();
-        for block in self.model.blocks() {
-            let attended = block.attend(self.x.clone(), None);
-            self.x = block.feed_forward(attended.hidden);
+impl<'m> Seeing<'m> {
+    /// Takes a picture `[3, height, width]`, normalised, to its tokens.
+    ///
+    /// # Errors
+    /// `invalid-argument` for another length or a size that the model does not take, and for a
+    /// schedule that does not fit the model.
+    pub fn begin(
+        model: &'m Vit,
+        values: &[f32],
+        (height, width): (usize, usize),
+        reduce: Option<Reduce<'m>>,
+    ) -> Result<Self, VisionError> {
+        if Some(values.len()) != height.checked_mul(width).and_then(|n| n.checked_mul(3)) {
+            return Err(VisionError::InvalidArgument(format!(
+                "{} values are no picture of 3 x {height} x {width}",
+                values.len()
+            )));
         }
-        self.tokens = macs::dense(self.model.blocks().len(), tokens);
+        let started = Instant::now();
+        let config = model.config();
+        let grid = config.patches(height, width)?;
+        let (patches, hidden) = (grid.0 * grid.1, config.hidden_size);
+        let leading = config.leading_tokens();
+        let blocks = model.blocks().len();
+        let steps = match reduce {
+            None => Vec::new(),
+            Some(reduce) => reduce.schedule.plan(blocks, patches, leading, hidden)?,
+        };
+        Ok(Self {
+            model,
+            method: reduce.map(|reduce| reduce.method),
+            steps,
+            started,
+            reduce_ms: 0.0,
+            size: (height, width),
+            x: model.embed(values, (height, width))?,
+            leading,
+            grid,
+            sizes: vec![1.0; leading + patches],
+            positions: (0..leading)
+                .map(|_| None)
+                .chain((0..patches as u32).map(Some))
+                .collect(),
+            map: SourceMap::new(patches, leading, hidden),
+            maps: Vec::with_capacity(blocks),
+            tokens: Vec::with_capacity(blocks),
+        })
     }
 
-    async fn reduced(&mut self, reduce: Reduce<'_>) -> Result<(), VisionError> {
-        let blocks = self.model.blocks();
-        let [_, before, hidden] = self.x.dims();
-        let patches = before - self.leading;
-        let steps = reduce
-            .schedule
-            .plan(blocks.len(), patches, self.leading, hidden)?;
-        for (layer, (block, step)) in blocks.iter().zip(steps).enumerate() {
-            let [_, before, _] = self.x.dims();
-            let log_sizes = (reduce.method.proportional_attention()
-                && self.sizes.iter().any(|&size| size != 1.0))
-            .then(|| {
-                let logs: Vec<f32> = self.sizes.iter().map(|size| size.ln()).collect();
-                Tensor::<2>::from_data(
-                    TensorData::new(logs, [1, before]),
-                    self.model.device().burn(),
-                )
-            });
-            let attended = block.attend(self.x.clone(), log_sizes);
-            let reducible = before - self.leading;
-            let keep = step.keep(reducible)?;
-            self.x = if keep == reducible {
-                attended.hidden
-            } else {
-                self.reduce_block(reduce.method, block, attended, layer, keep)
-                    .await?
-            };
-            let [_, after, _] = self.x.dims();
-            self.tokens.push(BlockTokens { before, after });
-            self.x = block.feed_forward(self.x.clone());
-        }
-        Ok(())
+    /// Blocks that are done, and blocks in all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.tokens.len(), self.model.blocks().len())
     }
 
-    /// Reads what the method judges by, reduces on the host and uploads what is left.
-    async fn reduce_block(
+    /// Runs the next block. False when there is none left.
+    ///
+    /// # Errors
+    /// What the method and the device report.
+    pub async fn step(&mut self) -> Result<bool, VisionError> {
+        let model = self.model;
+        let layer = self.tokens.len();
+        let Some(block) = model.blocks().get(layer) else {
+            return Ok(false);
+        };
+        let [before, _] = self.x.dims();
+        let log_sizes = self.log_sizes();
+        let log_sizes = log_sizes.as_deref();
+        let attended = block.attend(self.x.clone(), before, log_sizes).await?;
+        let reducible = before - self.leading;
+        let keep = match self.steps.get(layer) {
+            Some(step) => step.keep(reducible)?,
+            None => reducible,
+        };
+        self.x = match self.method {
+            Some(method) if keep < reducible => {
+                let begun = Instant::now();
+                let judged = attended.judged(log_sizes).await?;
+                let reduced = self.reduce(method, block, judged, keep).await?;
+                self.reduce_ms += milliseconds(begun);
+                reduced
+            }
+            _ => attended.hidden,
+        };
+        let [after, _] = self.x.dims();
+        self.tokens.push(BlockTokens { before, after });
+        self.maps.push(self.map.fates().to_vec());
+        self.x = block.feed_forward(self.x.clone());
+        Ok(true)
+    }
+
+    /// The logarithms of the tokens' sizes, where the method counts them and they differ.
+    fn log_sizes(&self) -> Option<Vec<f32>> {
+        let counts = self.method?.proportional_attention();
+        (counts && self.sizes.iter().any(|&size| size != 1.0))
+            .then(|| self.sizes.iter().map(|size| size.ln()).collect())
+    }
+
+    /// Reduces on the host and uploads what is left.
+    async fn reduce(
         &mut self,
         method: &dyn TokenReducer,
         block: &VitBlock,
-        attended: Attended,
-        layer: usize,
+        judged: Judged,
         keep: usize,
-    ) -> Result<Tensor<3>, VisionError> {
-        let [_, tokens, hidden] = attended.hidden.dims();
-        let key_width = attended.keys.dims()[3];
-        let device = self.model.device().burn();
-        let states = read_f32(attended.hidden).await?;
-        let keys = read_f32(attended.keys.mean_dim(1)).await?;
-        let cls_attention = read_f32(attended.cls_attention.mean_dim(1)).await?;
-        let features = states.get(self.leading * hidden..).unwrap_or_default();
-        let projected = match method.probes(features, hidden) {
+    ) -> Result<Tensor<2>, VisionError> {
+        let hidden = self.model.config().hidden_size;
+        let tokens = self.sizes.len();
+        let layer = self.tokens.len();
+        let features = judged.hidden.get(self.leading * hidden..);
+        let projected = match method.probes(features.unwrap_or_default(), hidden) {
             Some(rows) => Some(self.project(block, &rows, hidden).await?),
             None => None,
         };
         let view = TokenView {
             layer,
             leading: self.leading,
-            hidden: &states,
+            hidden: &judged.hidden,
             width: hidden,
-            keys: &keys,
-            key_width,
-            cls_attention: &cls_attention,
+            keys: &judged.keys,
+            key_width: judged.head_dim,
+            cls_attention: &judged.cls_attention,
             sizes: &self.sizes,
             positions: &self.positions,
             grid: self.grid,
@@ -226,14 +228,11 @@ impl Run<'_> {
         };
         let reduction: Reduction = method.reduce(&view, keep)?;
         reduction.check(tokens)?;
-        self.map.follow(&reduction, &states, layer);
+        self.map.follow(&reduction, &judged.hidden, layer);
         self.sizes = reduction.sizes(&self.sizes);
         self.positions = reduction.positions(&self.positions);
-        let reduced = reduction.apply(&states, hidden);
-        Ok(Tensor::from_data(
-            TensorData::new(reduced, [1, reduction.outputs(), hidden]),
-            device,
-        ))
+        let reduced = reduction.apply(&judged.hidden, hidden);
+        Ok(self.model.to_device(reduced)?)
     }
 
     /// The block's MLP over any number of rows, some at a time.
@@ -245,39 +244,63 @@ impl Run<'_> {
     ) -> Result<Vec<f32>, VisionError> {
         let mut out = Vec::with_capacity(rows.len());
         for part in rows.chunks(PROBES_AT_A_TIME * hidden) {
-            let count = part.len() / hidden;
-            let tensor = Tensor::<2>::from_data(
-                TensorData::new(part.to_vec(), [count, hidden]),
-                self.model.device().burn(),
-            );
-            out.extend(read_f32(block.mlp(tensor)).await?);
+            let part = self.model.to_device(part.to_vec())?;
+            out.extend(read_f32(block.mlp(part)).await?);
         }
         Ok(out)
     }
 
+    /// The final norm, the patches again, and the saliency map.
+    ///
+    /// # Errors
+    /// `invalid-argument` when blocks are left, `device-lost`.
+    pub async fn finish(self) -> Result<Seen, VisionError> {
+        let (done, blocks) = self.progress();
+        if done < blocks {
+            return Err(VisionError::InvalidArgument(format!(
+                "only {done} of {blocks} blocks are done"
+            )));
+        }
+        let (model, grid) = (self.model, self.grid);
+        let hidden = model.config().hidden_size;
+        let final_states = read_f32(model.finish(self.x.clone())).await?;
+        let cls = final_states.get(..hidden).unwrap_or_default().to_vec();
+        let patches = self.unmerged(&final_states).await?;
+        let backbone_ms = milliseconds(self.started);
+        let heat = match model.saliency() {
+            None => None,
+            Some(decoder) => Some(decoder.forward(patches.clone(), grid, self.size).await?),
+        };
+        Ok(Seen {
+            cls,
+            patches,
+            grid,
+            heat,
+            height: self.size.0,
+            width: self.size.1,
+            macs: macs::total(&self.tokens, hidden),
+            dense_macs: macs::total(&macs::dense(blocks, self.leading + grid.0 * grid.1), hidden),
+            tokens: self.tokens,
+            map: self.map,
+            maps: self.maps,
+            backbone_ms,
+            reduce_ms: self.reduce_ms,
+            total_ms: milliseconds(self.started),
+        })
+    }
+
     /// Final states of all patches: those of dropped ones are their last, through the final norm.
     async fn unmerged(&self, final_states: &[f32]) -> Result<Vec<f32>, VisionError> {
-        use crate::source_map::Fate;
         let mut out = self.map.unmerge(final_states);
-        let dropped = self
-            .map
-            .fates()
-            .iter()
-            .any(|fate| matches!(fate, Fate::Dropped(_)));
-        if !dropped {
+        let fates = self.map.fates();
+        if !fates.iter().any(|fate| matches!(fate, Fate::Dropped(_))) {
             return Ok(out);
         }
-        let [_, _, hidden] = self.x.dims();
-        let count = out.len() / hidden.max(1);
-        let last = Tensor::<3>::from_data(
-            TensorData::new(out.clone(), [1, count, hidden]),
-            self.model.device().burn(),
-        );
+        let hidden = self.model.config().hidden_size;
+        let last = self.model.to_device(out.clone())?;
         let normed = read_f32(self.model.finish(last)).await?;
-        let rows = out
-            .chunks_exact_mut(hidden.max(1))
-            .zip(normed.chunks_exact(hidden.max(1)));
-        for ((out, normed), fate) in rows.zip(self.map.fates()) {
+        let rows = out.chunks_exact_mut(hidden);
+        for ((out, normed), fate) in rows.zip(normed.chunks_exact(hidden)).zip(fates) {
             if matches!(fate, Fate::Dropped(_)) {
                 out.copy_from_slice(normed);
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lexigraft_vision::VisionError;
-use lexigraft_vision::picture::{Crop, Frame, Picture, preprocess};
+use lexigraft_vision::picture::{Crop, Frame, Picture, check_header, preprocess};
 
 /// A file that `fixtures/make_pictures.py` wrote.
 fn fixture(name: &str) -> Vec<u8> {
@@ -273,5 +273,52 @@ fn cubic_shrinking_agrees_with_pillow() {
     ];
     for (have, want) in done.rgb.iter().zip(pillow) {
         assert!(have.abs_diff(want) <= 1, "{:?}", done.rgb);
+    }
+}
+
+#[test]
+fn headers_tell_what_decoding_would() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|end| end == "py") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let decoded = Picture::decode(&bytes).map(|_| ()).map_err(|e| e.code());
+        let checked = check_header(&bytes).map_err(|e| e.code());
+        assert_eq!(checked, decoded, "{}", path.display());
+        files += 1;
+        // Whatever is cut off or changed, it answers.
+        let mut draw = 1u64;
+        for end in 0..bytes.len().min(400) {
+            let _ = check_header(&bytes[..end]);
+            let mut changed = bytes.clone();
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            changed[end] = (draw >> 40) as u8;
+            let _ = check_header(&changed);
+        }
+    }
+    assert!(files > 15);
+    let mut png = fixture("gradient.png");
+    png[16..24].fill(0);
+    assert_eq!(check_header(&png).unwrap_err().code(), "empty-image");
+    png[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(check_header(&png).unwrap_err().code(), "image-too-large");
+    assert_eq!(check_header(&[]).unwrap_err().code(), "not-an-image");
+}
+
+#[test]
+fn pixels_of_four_bytes_lose_their_transparency() {
+    let picture = Picture::from_rgba(&[1, 2, 3, 4, 5, 6, 7, 8], 2, 1).unwrap();
+    assert_eq!(picture.rgb(), [1, 2, 3, 5, 6, 7]);
+    for (bytes, width, height, code) in [
+        (7, 2, 1, "invalid-argument"),
+        (0, 0, 1, "empty-image"),
+        (4, 1 << 14, 1 << 14, "image-too-large"),
+    ] {
+        let error = Picture::from_rgba(&vec![0; bytes], width, height).unwrap_err();
+        assert_eq!(error.code(), code);
     }
 }

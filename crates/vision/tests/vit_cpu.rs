@@ -4,7 +4,6 @@
 #[path = "common/reference.rs"]
 mod reference;
 
-use burn::tensor::{Tensor, TensorData};
 use lexigraft_models::DeviceKind;
 use lexigraft_models::device::read_f32;
 use lexigraft_models::vision::Vit;
@@ -44,13 +43,8 @@ fn the_cpu_agrees_with_the_references() {
             assert!(cls < 2e-3 && norms < 0.02 && heat < 1e-4);
         }
         let batch: Vec<f32> = (0..2).flat_map(|item| synthetic(98, 98, item)).collect();
-        let pixels = Tensor::<4>::from_data(
-            TensorData::new(batch, [2, 3, 98, 98]),
-            model.device().burn(),
-        );
-        let states = read_f32(model.forward(pixels).expect("runs"))
-            .await
-            .expect("reads");
+        let states = model.forward(&batch, (98, 98)).await.expect("runs");
+        let states = read_f32(states).await.expect("reads");
         let per_item = states.len() / 2;
         for case in cases.iter().filter(|case| case.height == 98) {
             let cls = &states[case.item * per_item..][..384];

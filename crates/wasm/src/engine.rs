@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use js_sys::{Function, Reflect, WebAssembly};
 use lexigraft_checkpoint::Checkpoint;
 use lexigraft_decode::{LanguageModel, LoadOptions, TextEncoder};
+use lexigraft_models::vision::{Vit, VitConfig};
 use lexigraft_models::{ComputeDevice, DeviceKind};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -13,7 +14,7 @@ use web_sys::Blob;
 use crate::blob_source::{BlobSource, read_all};
 use crate::error::{IntoJs, js_error};
 use crate::value::to_js;
-use crate::{WasmEncoder, WasmLanguageModel};
+use crate::{WasmEncoder, WasmLanguageModel, WasmVision};
 
 #[cfg(not(any(feature = "cpu", feature = "gpu")))]
 compile_error!("choose the module: feature `cpu` or feature `gpu`");
@@ -146,6 +147,26 @@ impl Engine {
         .await
         .map_err(IntoJs::into_js)?;
         Ok(WasmEncoder::new(encoder))
+    }
+
+    /// Loads an ONNX or safetensors file.
+    #[wasm_bindgen(js_name = loadVision)]
+    pub async fn load_vision(
+        &self,
+        weights: Blob,
+        on_progress: Function,
+    ) -> Result<WasmVision, JsValue> {
+        let device = self.device.clone();
+        let file_bytes = weights.size() as u64;
+        let checkpoint = Checkpoint::open(BlobSource::new(weights))
+            .await
+            .map_err(IntoJs::into_js)?;
+        let config = VitConfig::from_checkpoint(&checkpoint).map_err(IntoJs::into_js)?;
+        let mut progress = progress_callback(on_progress);
+        let model = Vit::load(&checkpoint, config, &device, &mut progress)
+            .await
+            .map_err(IntoJs::into_js)?;
+        Ok(WasmVision::new(model, file_bytes))
     }
 }
 

@@ -3,6 +3,7 @@ use lexigraft_checkpoint::CheckpointError;
 use lexigraft_decode::DecodeError;
 use lexigraft_models::ModelError;
 use lexigraft_text::TextError;
+use lexigraft_vision::VisionError;
 use wasm_bindgen::JsValue;
 
 /// A JavaScript `Error` named `LexigraftError` with the stable `code`.
@@ -29,7 +30,13 @@ macro_rules! into_js {
     )+};
 }
 
-into_js!(CheckpointError, DecodeError, ModelError, TextError);
+into_js!(
+    CheckpointError,
+    DecodeError,
+    ModelError,
+    TextError,
+    VisionError
+);
 
 /// A second use of an object that is at work.
 pub(crate) fn busy(what: &str) -> JsValue {

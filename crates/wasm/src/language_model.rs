@@ -1,16 +1,17 @@
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use js_sys::{Float32Array, Function, Object, Reflect, Uint32Array};
 use lexigraft_decode::{GenerationOptions, LanguageModel, SamplerOptions};
-use lexigraft_text::ChatMessage;
+use lexigraft_text::{ByteVocabulary, ChatMessage};
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::WasmGeneration;
+use crate::bytes::{self, JsByteModelOptions};
 use crate::error::{IntoJs, busy, js_error};
 use crate::value::{from_js, to_js};
+use crate::{WasmByteModel, WasmGeneration};
 
 /// A loaded language model.
 #[wasm_bindgen]
@@ -18,6 +19,8 @@ pub struct WasmLanguageModel {
     model: LanguageModel,
     /// One generation a model at a time: they would share one cache.
     generating: Rc<Cell<bool>>,
+    /// Made when bytes are asked for the first time.
+    vocabulary: OnceCell<ByteVocabulary>,
 }
 
 /// As the caller writes them; what is absent takes its default value.
@@ -63,6 +66,7 @@ impl WasmLanguageModel {
         Self {
             model,
             generating: Rc::default(),
+            vocabulary: OnceCell::new(),
         }
     }
 }
@@ -122,6 +126,22 @@ impl WasmLanguageModel {
             .generate(prompt, options.into())
             .map_err(IntoJs::into_js)?;
         Ok(WasmGeneration::new(generation, Rc::clone(&self.generating)))
+    }
+
+    /// The model of bytes that this model of tokens stands for: `{estimand?, beam?}`. It has a cache
+    /// of its own, and shares the weights.
+    #[wasm_bindgen(js_name = byteModel)]
+    pub fn byte_model(&self, options: JsValue) -> Result<WasmByteModel, JsValue> {
+        let options: JsByteModelOptions = from_js(options, "byte model options")?;
+        let estimand = options.estimand()?;
+        let vocabulary = match self.vocabulary.get() {
+            Some(vocabulary) => vocabulary,
+            None => {
+                let made = ByteVocabulary::new(self.model.tokenizer()).map_err(IntoJs::into_js)?;
+                self.vocabulary.get_or_init(|| made)
+            }
+        };
+        bytes::byte_model(&self.model, vocabulary.clone(), estimand).map_err(IntoJs::into_js)
     }
 
     /// Logits after the last id.

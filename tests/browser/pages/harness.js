@@ -4,6 +4,7 @@ import { Lexigraft, LexigraftError } from "/pkg/dist/index.js";
 
 let lexigraft;
 let model;
+let vision;
 
 /** What an operation failed with, as plain data; undefined when it did not fail. */
 async function failure(work) {
@@ -13,6 +14,66 @@ async function failure(work) {
   } catch (error) {
     return { code: error?.code, message: error?.message, typed: error instanceof LexigraftError };
   }
+}
+
+/** A picture as the tests name it: what a page would have in hand. */
+async function pictureOf({ url, as = "blob", synthetic, bytes, pixels }) {
+  if (synthetic !== undefined)
+    return { values: syntheticValues(synthetic), width: synthetic, height: synthetic };
+  if (bytes !== undefined) return Uint8Array.from(bytes);
+  if (pixels !== undefined) {
+    const { width, height } = pixels;
+    const data = new Uint8ClampedArray(width * height * 4).fill(255);
+    for (let i = 0; i < data.length; i += 4) data[i] = (i / 4) % 251;
+    return new ImageData(data, width, height);
+  }
+  if (as === "url") return url;
+  const blob = await (await fetch(url)).blob();
+  if (as === "bitmap") return createImageBitmap(blob);
+  if (as === "image") {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    return image;
+  }
+  return blob;
+}
+
+/** As the reference: `x[c, i, j] = sin(0.05 i + 0.03 j + c)`. */
+function syntheticValues(size) {
+  return Float32Array.from({ length: 3 * size * size }, (_, at) => {
+    const [c, i, j] = [Math.floor(at / (size * size)), Math.floor(at / size) % size, at % size];
+    return Math.sin(0.05 * i + 0.03 * j + c);
+  });
+}
+
+/** Sums up what was seen: patches as their norms, the heat map as its mean and largest value. */
+function plainSeen(seen) {
+  const { embedding, patches, heat, rows, columns, tokens, maps, macs, denseMacs } = seen;
+  const hidden = embedding.length;
+  const norms = Array.from({ length: rows * columns }, (_, patch) =>
+    Math.hypot(...patches.subarray(patch * hidden, (patch + 1) * hidden)),
+  );
+  let mean = 0;
+  let top = 0;
+  for (const [index, value] of heat.entries()) {
+    mean += value / heat.length;
+    if (value > heat[top]) top = index;
+  }
+  return {
+    embedding: [...embedding],
+    norms,
+    heat: { mean, max: heat[top], argmax: top, length: heat.length },
+    rows,
+    columns,
+    tokens,
+    maps: maps.map((map) => [...map]),
+    macs,
+    denseMacs,
+    timings: { backbone: seen.backboneMs, reduce: seen.reduceMs, total: seen.totalMs },
+    pixels: seen.pixels && { length: seen.pixels.length, first: [...seen.pixels.subarray(0, 4)] },
+    frame: seen.frame,
+  };
 }
 
 function plainResult({ text, ids, promptIds, reason, seed, logProbs }) {
@@ -25,6 +86,7 @@ window.harness = {
   async create(options) {
     await lexigraft?.dispose();
     model = undefined;
+    vision = undefined;
     lexigraft = await Lexigraft.create(options);
     return { ...lexigraft.device };
   },
@@ -152,6 +214,73 @@ window.harness = {
     return failed;
   },
 
+  /** The distribution after each prefix, with what it took. */
+  async nextBytes(prefixes, options) {
+    const bytes = await model.bytes(options);
+    const all = [];
+    for (const prefix of prefixes) {
+      const { logProbs, evaluations, trunk, cover } = await bytes.nextByte(prefix);
+      all.push({
+        logProbs: [...logProbs],
+        evaluations,
+        trunk: await model.tokenText(trunk),
+        cover: cover.map(({ share, pending, next }) => ({
+          share,
+          pending: new TextDecoder().decode(pending),
+          next: next.length,
+        })),
+      });
+    }
+    await bytes.dispose();
+    return all;
+  },
+
+  async scoreBytes(prefix, text, options) {
+    const bytes = await model.bytes(options);
+    const { logProb, perByte, bitsPerByte } = await bytes.score(text, { prefix });
+    await bytes.dispose();
+    return { logProb, perByte: [...perByte], bitsPerByte };
+  },
+
+  /** Generates bytes, and checks on the way that the pieces add up to the result. */
+  async generateBytes(prompt, options, combine) {
+    const bytes = combine ? await lexigraft.ensemble([model, model], { combine }) : await model.bytes();
+    const generation = bytes.generate(prompt, options);
+    let text = "";
+    for await (const piece of generation) text += piece.text;
+    const { text: whole, reason, evaluations, tokens } = await generation.result;
+    if (text !== whole) throw new Error(`the pieces gave ${JSON.stringify(text)}`);
+    await bytes.dispose();
+    return { text, reason, evaluations, tokens };
+  },
+
+  generateBytesFailure: (prompt, options) =>
+    failure(async () => {
+      const bytes = await model.bytes();
+      try {
+        await bytes.generate(prompt, options).result;
+      } finally {
+        await bytes.dispose();
+      }
+    }),
+
+  /** Aborts a byte generation after some pieces. */
+  async generateBytesAborted(prompt, after) {
+    const bytes = await model.bytes();
+    const abort = new AbortController();
+    const generation = bytes.generate(prompt, { temperature: 0, signal: abort.signal });
+    let pieces = 0;
+    const failed = await failure(async () => {
+      for await (const _ of generation) {
+        pieces += 1;
+        if (pieces === after) abort.abort();
+      }
+    });
+    const { reason } = await generation.result;
+    await bytes.dispose();
+    return { failed, reason };
+  },
+
   async embed(baseUrl, texts) {
     const encoder = await lexigraft.encoder(baseUrl);
     const ids = [];
@@ -160,6 +289,41 @@ window.harness = {
     const info = { ...encoder.info };
     await encoder.dispose();
     return { ids, vectors, info };
+  },
+
+  /** Loads a vision model in place of the last one. */
+  async loadVision(url, options = {}) {
+    await vision?.dispose();
+    vision = undefined;
+    vision = await lexigraft.vision(url, options);
+    return { ...vision.info };
+  },
+
+  loadVisionFailure: (url, options = {}) =>
+    failure(async () => (await lexigraft.vision(url, options)).dispose()),
+
+  see: async (picture, options) => plainSeen(await vision.see(await pictureOf(picture), options)),
+
+  seeFailure: (picture, options) => failure(async () => vision.see(await pictureOf(picture), options)),
+
+  /** Aborts after some blocks; tells after which, and what failed. */
+  async seeAborted(picture, options, after) {
+    const abort = new AbortController();
+    let blocks = 0;
+    const onProgress = ({ done }) => {
+      blocks = done;
+      if (done === after) abort.abort();
+    };
+    const source = await pictureOf(picture);
+    const failed = await failure(() => vision.see(source, { ...options, signal: abort.signal, onProgress }));
+    return { failed, blocks };
+  },
+
+  async seeAfterDispose() {
+    const old = vision;
+    vision = undefined;
+    await old.dispose();
+    return failure(() => old.see(new ImageData(2, 2)));
   },
 
   cacheList: () => lexigraft.cache.list(),
@@ -176,5 +340,6 @@ window.harness = {
     await lexigraft?.dispose();
     lexigraft = undefined;
     model = undefined;
+    vision = undefined;
   },
 };

@@ -1,6 +1,7 @@
 import { bench } from "./bench.ts";
+import { bytes } from "./bytes.ts";
 import { generate } from "./generate.ts";
 import type { Tab } from "./tab.ts";
 
 /** The tabs of the page in their order; the first is shown when the address names none. */
-export const tabs: readonly [Tab, ...Tab[]] = [generate, bench];
+export const tabs: readonly [Tab, ...Tab[]] = [generate, bytes, bench];

@@ -12,11 +12,14 @@ mod cursor;
 mod tensors;
 mod value;
 mod window;
+mod write;
 
 use crate::source::ByteSource;
 use crate::{CheckpointError, Metadata, TensorInfo};
 use cursor::Cursor;
 use window::Window;
+
+pub use write::{GgufWriter, NewTensor};
 
 pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 

@@ -11,6 +11,7 @@ use super::constraint::{ByteConstraint, allowed_by, token_mask};
 use super::context::Context;
 use super::distribution::STOP;
 use super::generation::{ByteEnd, ByteGenerationOptions, ByteResult, ByteStep};
+use super::model::{ByteModel, Cover};
 use super::scorer::{Cost, TokenScorer};
 use crate::sampler::log_prob;
 use crate::{DecodeError, Sampler};
@@ -43,6 +44,8 @@ pub struct TokenGeneration<'a, S> {
     /// Bytes of the prompt that the next tokens must write again.
     open: Vec<u8>,
     bytes: Vec<u8>,
+    /// Bytes that are chosen already, with their log-probability.
+    chosen: Option<(Vec<u8>, f32)>,
     constraints: Vec<Box<dyn ByteConstraint>>,
     before: Cost,
     time: Duration,
@@ -95,10 +98,68 @@ impl<'a, S: TokenScorer> TokenGeneration<'a, S> {
             path: [context.tokens(), &ids].concat(),
             open,
             bytes: Vec::new(),
+            chosen: None,
             constraints,
             time: Duration::ZERO,
             ended: None,
         })
+    }
+
+    /// Starts from a token sequence that covers `prompt`, chosen by its exact probability: the
+    /// prompt may end anywhere, and everything after it costs what decoding by tokens costs.
+    ///
+    /// # Errors
+    /// As [`new`](TokenGeneration::new) and [`ByteModel::covers`]; `contradictory-constraints`
+    /// where no covering token agrees with the constraints.
+    pub async fn covering(
+        model: &'a mut ByteModel<S>,
+        prompt: &[u8],
+        options: &ByteGenerationOptions,
+        constraints: Vec<Box<dyn ByteConstraint>>,
+    ) -> Result<Self, DecodeError> {
+        let start = Instant::now();
+        let before = model.scorer().cost();
+        let covers = model.covers(prompt).await?;
+        let agrees = |cover: &&Cover| {
+            let mut state: Vec<_> = constraints.iter().map(|c| c.fork()).collect();
+            cover.beyond.iter().all(|byte| {
+                let allowed = allowed_by(&state).contains((*byte).into());
+                if allowed {
+                    state
+                        .iter_mut()
+                        .for_each(|constraint| constraint.push(*byte));
+                }
+                allowed
+            })
+        };
+        let covers: Vec<&Cover> = covers.iter().filter(agrees).collect();
+        let log_probs: Vec<f32> = covers.iter().map(|cover| cover.log_prob as f32).collect();
+        let (scorer, vocabulary, context) = model.parts();
+        let mut run = Self::new(
+            scorer,
+            vocabulary,
+            context,
+            b"",
+            TokenMethod::Plain,
+            options,
+            constraints,
+        )?;
+        run.before = before;
+        let place = run.sampler.sample(&log_probs);
+        let Some(cover) = place.and_then(|place| covers.get(place as usize)) else {
+            return Err(DecodeError::ContradictoryConstraints {
+                at: 0,
+                reason: "no token that covers the prompt agrees with the constraints".to_owned(),
+            });
+        };
+        run.path = [context.tokens(), &cover.tokens].concat();
+        for byte in &cover.beyond {
+            run.constraints.iter_mut().for_each(|c| c.push(*byte));
+        }
+        run.bytes.clone_from(&cover.beyond);
+        run.chosen = Some((cover.beyond.clone(), cover.log_prob as f32));
+        run.time = start.elapsed();
+        Ok(run)
     }
 
     /// Chooses one token. After [`ByteStep::End`] every further call gives the same end.
@@ -116,6 +177,9 @@ impl<'a, S: TokenScorer> TokenGeneration<'a, S> {
     }
 
     async fn step(&mut self) -> Result<ByteStep, DecodeError> {
+        if let Some((bytes, log_prob)) = self.chosen.take() {
+            return Ok(ByteStep::Bytes { bytes, log_prob });
+        }
         if self.bytes.len() >= self.max_bytes {
             return Ok(self.end(ByteEnd::MaxBytes));
         }

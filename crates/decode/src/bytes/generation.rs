@@ -241,6 +241,11 @@ impl<'a> ByteGeneration<'a> {
         ByteStep::End(result)
     }
 
+    /// The seed in use, given or drawn.
+    pub fn seed(&self) -> u64 {
+        self.sampler.seed()
+    }
+
     /// What it took so far, the prompt included.
     pub fn cost(&self) -> Cost {
         self.model.cost() - self.before

@@ -124,7 +124,7 @@ impl LanguageScorer {
             branch.ids.extend_from_slice(chunk);
             forwards += 1;
             while let Some(length) = wanted.next_if(|length| *length <= end) {
-                let row = hidden.clone().narrow(0, length - at - 1, 1);
+                let row = decoder.row(hidden.clone(), length - at - 1);
                 logits.push(model.last_logits(row).await?);
             }
             at = end;

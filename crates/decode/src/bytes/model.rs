@@ -52,6 +52,17 @@ pub struct ByteScore {
     pub per_byte: Vec<f32>,
 }
 
+/// A token sequence that covers a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cover {
+    /// Tokens after the context.
+    pub tokens: Vec<u32>,
+    /// Bytes of the last one beyond the text; none where the text ends with it.
+    pub beyond: Vec<u8>,
+    /// Natural log-probability among all covering sequences.
+    pub log_prob: f64,
+}
+
 /// A [`TokenScorer`] that answers for bytes.
 ///
 /// It reads texts from left to right; a text that goes on from the last one costs only what is
@@ -99,6 +110,10 @@ impl<S: TokenScorer> ByteModel<S> {
 
     pub fn scorer(&self) -> &S {
         &self.scorer
+    }
+
+    pub(super) fn tree(&self) -> &CoverTree {
+        &self.tree
     }
 
     /// The scorer, for another model.
@@ -204,6 +219,33 @@ impl<S: TokenScorer> ByteModel<S> {
             byte: prefix.last().copied().unwrap_or(0),
             at: prefix.len().saturating_sub(1),
         })
+    }
+
+    /// The token sequences that cover a text, the likeliest first. What comes after one of them
+    /// is a matter of tokens again: drawing one and going on token by token is drawing from the
+    /// distribution of bytes.
+    ///
+    /// # Errors
+    /// As [`next_byte`](NextByte::next_byte).
+    pub async fn covers(&mut self, text: &[u8]) -> Result<Vec<Cover>, DecodeError> {
+        self.read(text).await?;
+        self.evaluate_all().await?;
+        let covers = self.tree.covers();
+        let top = covers.first().map_or(0.0, |cover| cover.2);
+        let total: f64 = covers.iter().map(|(.., weight)| (weight - top).exp()).sum();
+        let log_total = top + total.ln();
+        let covers = covers.into_iter();
+        let covers = covers.map(|(tokens, beyond, weight)| Cover {
+            tokens,
+            beyond,
+            log_prob: weight - log_total,
+        });
+        Ok(covers.collect())
+    }
+
+    /// The scorer and what stands before texts, for decoding by tokens.
+    pub(super) fn parts(&mut self) -> (&mut S, &ByteVocabulary, &Context) {
+        (&mut self.scorer, &self.vocabulary, &self.context)
     }
 
     /// Natural log-probability of each byte of `text` after `prefix` and those before it.

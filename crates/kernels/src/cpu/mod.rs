@@ -42,11 +42,13 @@ mod isa;
 mod math;
 mod matrix;
 mod norm;
+mod patch_attention;
 pub mod pool;
 pub mod probe;
 mod rope;
 mod store;
 mod swiglu;
+mod upsample;
 
 pub use activations::Scratch;
 pub use attention::{attention, full_attention};
@@ -55,8 +57,10 @@ pub use gelu::gelu;
 pub use isa::Instructions;
 pub use matrix::PackedMatrix;
 pub use norm::{layer_norm, rms_norm};
+pub use patch_attention::patch_attention;
 pub use rope::{Heads, rope_append};
 pub use swiglu::swiglu;
+pub use upsample::upsample;
 
 use crate::KernelError;
 

@@ -41,7 +41,7 @@ pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
 pub use launch::{Counters, Memory, begin, counters, memory};
 pub use matrix::{GpuBuilder, GpuMatrix};
 pub use project::{Around, Sharing, project, project_as};
-pub use rearrange::{add_rows, grow_cache, last_row, mean_rows};
+pub use rearrange::{add_rows, grow_cache, mean_rows, row};
 pub use rows::rows;
 pub use sample::{MAX_TOP_K, Segments, argmax, segment_log_probs, target_log_probs, top_k};
 pub use self_test::{Checked, self_test};

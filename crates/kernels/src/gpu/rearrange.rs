@@ -67,20 +67,21 @@ pub fn mean_rows(x: Tensor<2>) -> Result<Tensor<2>, KernelError> {
     Ok(into_tensor(out))
 }
 
-/// The last row: `[tokens, hidden] -> [1, hidden]`.
+/// One row: `[tokens, hidden] -> [1, hidden]`.
 ///
 /// # Errors
 /// As [`add_rows`].
-pub fn last_row(x: Tensor<2>) -> Result<Tensor<2>, KernelError> {
+pub fn row(x: Tensor<2>, index: usize) -> Result<Tensor<2>, KernelError> {
     let [tokens, width] = x.dims();
-    let Some(last) = tokens.checked_sub(1) else {
-        return Err(KernelError::InvalidArgument(
-            "there is no last row of no rows".to_owned(),
-        ));
-    };
+    if index >= tokens || width == 0 {
+        return Err(KernelError::InvalidArgument(format!(
+            "row {index} of {:?}",
+            x.dims()
+        )));
+    }
     let out = empty([1, width], &x.device())?;
     let from = need(&x, "x")?;
-    let words = [width, last * width, 0, 0].map(|word| word as u32);
+    let words = [width, index * width, 0, 0].map(|word| word as u32);
     let parameters = parameters(&words, &from);
     launch(
         Shader::plain(Name::Copy, 64),

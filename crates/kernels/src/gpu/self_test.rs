@@ -7,7 +7,7 @@ use super::launch::{mark_checked, was_checked};
 use super::tensor::{from_host, to_host};
 use super::{
     Around, GpuMatrix, Segments, add_rows, argmax, attention, attention_step, full_attention,
-    grow_cache, last_row, layer_norm, mean_rows, project, rms_norm, rope_append, rows,
+    grow_cache, layer_norm, mean_rows, project, rms_norm, rope_append, row, rows,
     segment_log_probs, swiglu, target_log_probs, top_k, twin,
 };
 use crate::KernelError;
@@ -262,7 +262,7 @@ impl Cases<'_> {
         let mean = twin::mean_rows(&x, width);
         agree("mean_rows", mean_rows(from.clone())?, &mean, 1e-5).await?;
         let (_, last) = x.split_at((tokens - 1) * width);
-        agree("last_row", last_row(from)?, &wide(last), 0.0).await?;
+        agree("row", row(from, tokens - 1)?, &wide(last), 0.0).await?;
         // Two heads of a full cache of three positions, in one of four.
         let cache = self.numbers.floats(2 * 3 * 8);
         let grown = grow_cache(&self.tensor(&cache, [2, 3, 8])?, 3, 4)?;

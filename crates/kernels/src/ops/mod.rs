@@ -32,7 +32,6 @@ mod gelu;
 mod grow_cache;
 #[cfg(feature = "cpu")]
 mod host;
-mod last_row;
 mod layer_norm;
 #[cfg(feature = "cpu")]
 mod linear;
@@ -40,10 +39,13 @@ mod mean_rows;
 mod memory;
 #[cfg(all(test, feature = "cpu", feature = "reference"))]
 mod parity;
+mod patch_attention;
 mod rms_norm;
 mod rope;
+mod row;
 mod swiglu;
 mod target_log_probs;
+mod upsample;
 
 pub use crate::cpu::Heads;
 pub use add_rows::add_rows;
@@ -51,16 +53,18 @@ pub use attention::{CausalMask, append_attention, attention};
 pub use full_attention::full_attention;
 pub use gelu::gelu;
 pub use grow_cache::grow_cache;
-pub use last_row::last_row;
 pub use layer_norm::layer_norm;
 #[cfg(feature = "cpu")]
 pub use linear::{packed_linear, packed_rows};
 pub use mean_rows::mean_rows;
 pub use memory::{empty, from_host, to_host};
+pub use patch_attention::patch_attention;
 pub use rms_norm::rms_norm;
 pub use rope::{RopeTables, rope_append};
+pub use row::row;
 pub use swiglu::swiglu;
 pub use target_log_probs::target_log_probs;
+pub use upsample::upsample;
 
 /// What is left to do for operands that no kernel serves.
 #[cfg(not(feature = "reference"))]

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    CausalMask, Heads, RopeTables, add_rows, attention, full_attention, gelu, grow_cache, last_row,
-    layer_norm, mean_rows, rms_norm, rope, swiglu, target_log_probs,
+    CausalMask, Heads, RopeTables, add_rows, attention, full_attention, gelu, grow_cache,
+    layer_norm, mean_rows, rms_norm, rope, row, swiglu, target_log_probs,
 };
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
@@ -132,7 +132,10 @@ fn sums_means_and_copies_agree() {
         let want = add_rows::reference(x.clone(), &table);
         assert_close(super::add_rows(x.clone(), &table), want);
         assert_close(super::mean_rows(x.clone()), mean_rows::reference(x.clone()));
-        assert_close(super::last_row(x.clone()), last_row::reference(x));
+        for index in [0, shape[0] / 2, shape[0] - 1] {
+            let want = row::reference(x.clone(), index);
+            assert_close(super::row(x.clone(), index), want);
+        }
     }
     for (len, capacity) in [(0, 3), (4, 4), (5, 9)] {
         let old = noise([3, 5, 6], 1.4);

@@ -23,6 +23,8 @@ struct Names {
     embedding: &'static str,
     norm: &'static str,
     head: &'static str,
+    /// Of models grafted here; others have none.
+    head_bias: Option<&'static str>,
     rope_divisors: Option<&'static str>,
     block: &'static str,
     attention_norm: &'static str,
@@ -42,6 +44,7 @@ const GGUF: Names = Names {
     embedding: "token_embd.weight",
     norm: "output_norm.weight",
     head: "output.weight",
+    head_bias: None,
     rope_divisors: Some("rope_freqs.weight"),
     block: "blk",
     attention_norm: "attn_norm",
@@ -60,6 +63,7 @@ const HUGGING_FACE: Names = Names {
     embedding: "model.embed_tokens.weight",
     norm: "model.norm.weight",
     head: "lm_head.weight",
+    head_bias: Some("lm_head.bias"),
     rope_divisors: None,
     block: "model.layers",
     attention_norm: "input_layernorm",
@@ -98,9 +102,10 @@ pub(super) async fn load<S: ByteSource>(
     }
     let norm = loader.rms_norm(names.norm, hidden, config.norm_eps).await?;
     let head = if loader.has(names.head) && !config.tied_embeddings {
+        let bias = names.head_bias.filter(|name| loader.has(name));
         Some(
             loader
-                .linear(names.head, None, config.vocab_size, hidden)
+                .linear(names.head, bias, config.vocab_size, hidden)
                 .await?,
         )
     } else {

@@ -158,9 +158,15 @@ impl Decoder {
         }
     }
 
+    /// One of several hidden states: `[tokens, hidden] -> [1, hidden]`, for an index below `tokens`.
+    pub fn row(&self, hidden: Tensor<2>, index: usize) -> Tensor<2> {
+        ops::row(hidden, index)
+    }
+
     /// Output logits of the last hidden state: `[tokens, hidden] -> [1, vocab]`.
     pub fn last_logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.logits(ops::last_row(hidden))
+        let last = hidden.dims()[0].saturating_sub(1);
+        self.logits(ops::row(hidden, last))
     }
 
     /// The id with the largest logit after the last hidden state of `[tokens, hidden]`, chosen on

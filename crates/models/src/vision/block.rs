@@ -1,7 +1,9 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use lexigraft_checkpoint::ByteSource;
+use lexigraft_kernels::ops;
 
 use super::VitConfig;
+use super::judged::Judged;
 use super::weights::Weights;
 use crate::{LayerNorm, Linear, ModelError};
 
@@ -19,15 +21,29 @@ pub struct VitBlock {
     down: Linear,
 }
 
-/// What attention leaves for a token reduction to judge by.
+/// What attention leaves.
 #[derive(Debug)]
 pub struct Attended {
-    /// Hidden states after the attention's residual, `[batch, tokens, hidden]`.
-    pub hidden: Tensor<3>,
-    /// `[batch, heads, tokens, head_dim]`.
-    pub keys: Tensor<4>,
-    /// Attention probabilities of CLS over all tokens, `[batch, heads, tokens]`.
-    pub cls_attention: Tensor<3>,
+    /// Hidden states after the attention's residual, `[batch * tokens, hidden]`.
+    pub hidden: Tensor<2>,
+    /// Queries of all heads, then their keys, then their values, `[batch * tokens, 3 hidden]`.
+    qkv: Tensor<2>,
+    heads: usize,
+}
+
+impl Attended {
+    /// What a token reduction judges one picture by, on the host. `log_sizes` is what
+    /// [`VitBlock::attend`] was given.
+    ///
+    /// # Errors
+    /// `device-lost`.
+    pub async fn judged(self, log_sizes: Option<&[f32]>) -> Result<Judged, ModelError> {
+        let [_, width] = self.hidden.dims();
+        let shape = [self.heads, width / self.heads.max(1)];
+        let hidden = ops::to_host(self.hidden).await?;
+        let qkv = ops::to_host(self.qkv).await?;
+        Ok(Judged::new(hidden, &qkv, shape, log_sizes))
+    }
 }
 
 impl VitBlock {
@@ -73,57 +89,42 @@ impl VitBlock {
         })
     }
 
-    /// Attention with its residual: `[batch, tokens, hidden]` in and out, every token sees every
-    /// other.
+    /// Attention with its residual, within each of a batch of pictures of `tokens` tokens: `[batch *
+    /// tokens, hidden]` in and out, every token sees every other of its picture.
     ///
-    /// `log_sizes`, `[batch, tokens]`, is added to the logits of each key: with the logarithm of
+    /// `log_sizes`, `[batch * tokens]`, is added to the logits of each key: with the logarithm of
     /// the number of patches that a token stands for, attention is what it would be with the token
     /// repeated so often (proportional attention, arXiv 2210.09461).
-    pub fn attend(&self, x: Tensor<3>, log_sizes: Option<Tensor<2>>) -> Attended {
-        let [batch, tokens, hidden] = x.dims();
-        let head_dim = hidden / self.heads;
-        let flat = x.clone().reshape([batch * tokens, hidden]);
-        let qkv = self
-            .qkv
-            .forward(self.attention_norm.forward(flat))
-            .reshape([batch, tokens, 3 * self.heads, head_dim])
-            .swap_dims(1, 2);
-        let queries = qkv.clone().narrow(1, 0, self.heads);
-        let keys = qkv.clone().narrow(1, self.heads, self.heads);
-        let values = qkv.narrow(1, 2 * self.heads, self.heads);
-        let scale = (head_dim as f64).sqrt().recip();
-        let mut scores = (queries * scale).matmul(keys.clone().swap_dims(2, 3));
-        if let Some(log_sizes) = log_sizes {
-            scores = scores + log_sizes.reshape([batch, 1, 1, tokens]);
-        }
-        let attention = activation::softmax(scores, 3);
-        let cls_attention = attention
-            .clone()
-            .narrow(2, 0, 1)
-            .reshape([batch, self.heads, tokens]);
-        let mixed = attention
-            .matmul(values)
-            .swap_dims(1, 2)
-            .reshape([batch * tokens, hidden]);
-        let attended = self.output.forward(mixed).reshape([batch, tokens, hidden]);
-        Attended {
-            hidden: x + attended,
-            keys,
-            cls_attention,
-        }
+    ///
+    /// # Errors
+    /// `invalid-argument` when shapes do not fit, `device-lost`.
+    pub async fn attend(
+        &self,
+        x: Tensor<2>,
+        tokens: usize,
+        log_sizes: Option<&[f32]>,
+    ) -> Result<Attended, ModelError> {
+        let qkv = self.qkv.forward(self.attention_norm.forward(x.clone()));
+        let mixed = ops::patch_attention(qkv.clone(), tokens, self.heads, log_sizes).await?;
+        Ok(Attended {
+            hidden: self.output.forward_add(mixed, x),
+            qkv,
+            heads: self.heads,
+        })
     }
 
-    /// The MLP with its residual: `[batch, tokens, hidden]` in and out.
-    pub fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, hidden] = x.dims();
-        let flat = x.clone().reshape([batch * tokens, hidden]);
-        x + self.mlp(flat).reshape([batch, tokens, hidden])
+    /// The MLP with its residual: `[tokens, hidden]` in and out.
+    pub fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let wide = self
+            .up
+            .forward_gelu(self.feed_forward_norm.forward(x.clone()));
+        self.down.forward_add(wide, x)
     }
 
     /// Norm and MLP without the residual: `[tokens, hidden]` in and out.
     pub fn mlp(&self, x: Tensor<2>) -> Tensor<2> {
-        let wide = activation::gelu(self.up.forward(self.feed_forward_norm.forward(x)));
-        self.down.forward(wide)
+        self.down
+            .forward(self.up.forward_gelu(self.feed_forward_norm.forward(x)))
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {

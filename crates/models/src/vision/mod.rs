@@ -7,6 +7,7 @@
 
 mod block;
 mod config;
+mod judged;
 mod position;
 mod saliency;
 mod vit;
@@ -14,6 +15,7 @@ mod weights;
 
 pub use block::{Attended, VitBlock};
 pub use config::VitConfig;
+pub use judged::Judged;
 pub use position::resize_grid;
 pub use saliency::SaliencyDecoder;
 pub use vit::Vit;

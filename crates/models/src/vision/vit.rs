@@ -1,21 +1,28 @@
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops;
 
 use super::config::{POSITION_CLS, POSITION_GRID};
 use super::position::resize_grid;
-use super::weights::Weights;
+use super::weights::{HostLinear, Weights};
 use super::{SaliencyDecoder, VitBlock, VitConfig};
 use crate::{ComputeDevice, LayerNorm, Linear, LoadProgress, ModelError};
+
+/// The products' kernels take rows of whole blocks of these elements faster, and wgpu's take no
+/// others.
+const BLOCK: usize = 32;
 
 /// A vision transformer in the DINOv2 layout (arXiv 2304.07193) on one device.
 #[derive(Debug)]
 pub struct Vit {
     config: VitConfig,
     device: ComputeDevice,
-    /// From the `3 * patch * patch` values of a patch to the hidden size.
+    /// From the `3 * patch * patch` values of a patch, filled up to whole blocks, to the hidden
+    /// size, without its bias.
     patch: Linear,
-    /// CLS with its position and the registers, `[leading, hidden]`.
-    leading: Tensor<2>,
+    patch_bias: Vec<f32>,
+    /// CLS with its position and the registers, `[leading, hidden]`, on the host.
+    leading: Vec<f32>,
     /// Positions of the patches as stored, `[grid, grid, hidden]`, on the host.
     positions: Vec<f32>,
     blocks: Vec<VitBlock>,
@@ -38,15 +45,27 @@ impl Vit {
         let (largest, total) = config.dense_bytes();
         device.check_budget("weights in f32", largest, total)?;
         let mut weights = Weights::new(checkpoint, device, progress);
+        weights.check_kernels().await?;
         let (hidden, side, patch) = (config.hidden_size, config.grid_size, config.patch_size);
         let name = |rest: &str| format!("{}{rest}", config.prefix);
         let projection = name("embeddings.patch_embeddings.projection");
         let kernel = weights
             .values(&format!("{projection}.weight"), &[hidden, 3, patch, patch])
             .await?;
-        let kernel = weights.tensor(kernel, [hidden, 3 * patch * patch]);
-        let bias = weights
-            .vector(&format!("{projection}.bias"), hidden)
+        let values = 3 * patch * patch;
+        let in_features = values.next_multiple_of(BLOCK);
+        let mut rows = Vec::with_capacity(hidden * in_features);
+        for row in kernel.chunks_exact(values) {
+            rows.extend_from_slice(row);
+            rows.resize(rows.len() + in_features - values, 0.0);
+        }
+        let patch = weights.keep(HostLinear {
+            rows,
+            in_features,
+            bias: None,
+        })?;
+        let patch_bias = weights
+            .values(&format!("{projection}.bias"), &[hidden])
             .await?;
         let mut leading = weights
             .values(&name("embeddings.cls_token"), &[1, 1, hidden])
@@ -77,7 +96,6 @@ impl Vit {
                     .await?,
             );
         }
-        let leading = weights.tensor(leading, [config.leading_tokens(), hidden]);
         let mut blocks = Vec::with_capacity(config.num_hidden_layers);
         for layer in 0..config.num_hidden_layers {
             blocks.push(VitBlock::load(&mut weights, &config, layer).await?);
@@ -85,9 +103,10 @@ impl Vit {
         let norm = weights
             .layer_norm(&name("layernorm"), hidden, config.layer_norm_eps)
             .await?;
-        let saliency = SaliencyDecoder::load(&mut weights, checkpoint, hidden).await?;
+        let saliency = SaliencyDecoder::load(&mut weights, checkpoint, device, hidden).await?;
         Ok(Self {
-            patch: Linear::dense(kernel, Some(bias)),
+            patch,
+            patch_bias,
             device: device.clone(),
             leading,
             positions,
@@ -110,6 +129,22 @@ impl Vit {
         &self.blocks
     }
 
+    /// Hidden states `[tokens, hidden]` on this model's device.
+    ///
+    /// # Errors
+    /// `invalid-argument` when the values are no whole tokens.
+    pub fn to_device(&self, states: Vec<f32>) -> Result<Tensor<2>, ModelError> {
+        let hidden = self.config.hidden_size;
+        let tokens = states.len() / hidden;
+        if tokens == 0 || tokens * hidden != states.len() {
+            return Err(ModelError::InvalidArgument(format!(
+                "{} values are no tokens of {hidden}",
+                states.len()
+            )));
+        }
+        Ok(ops::from_host(states, [tokens, hidden], self.device.burn()))
+    }
+
     /// The saliency decoder, if the checkpoint has one.
     pub fn saliency(&self) -> Option<&SaliencyDecoder> {
         self.saliency.as_ref()
@@ -122,60 +157,96 @@ impl Vit {
         blocks + saliency + self.patch.resident_bytes() + self.positions.len() as u64 * 4
     }
 
-    /// Pictures `[batch, 3, height, width]`, normalised, to tokens `[batch, tokens, hidden]`: CLS,
+    /// Pictures `[batch, 3, height, width]`, normalised, to tokens `[batch * tokens, hidden]`: CLS,
     /// registers, then patches row by row.
     ///
     /// # Errors
-    /// `invalid-argument` for an empty batch, other than three channels, or sides as of
+    /// `invalid-argument` for an empty batch, another number of values, or sides as of
     /// [`VitConfig::patches`].
-    pub fn embed(&self, pixels: Tensor<4>) -> Result<Tensor<3>, ModelError> {
-        let [batch, channels, height, width] = pixels.dims();
-        if batch == 0 || channels != 3 {
+    pub fn embed(
+        &self,
+        pixels: &[f32],
+        (height, width): (usize, usize),
+    ) -> Result<Tensor<2>, ModelError> {
+        let (rows, columns) = self.config.patches(height, width)?;
+        let batch = pixels.len() / (3 * height * width);
+        if batch == 0 || batch * 3 * height * width != pixels.len() {
             return Err(ModelError::InvalidArgument(format!(
-                "a batch of {batch} pictures of {channels} channels; at least one of three is asked for"
+                "{} values are no whole pictures of 3 x {height} x {width}",
+                pixels.len()
             )));
         }
-        let (rows, columns) = self.config.patches(height, width)?;
-        let (patch, hidden) = (self.config.patch_size, self.config.hidden_size);
-        let count = rows * columns;
-        // A convolution whose stride is its size is a product over the pixels of each patch.
-        let patches = pixels
-            .reshape([batch, 3, rows, patch, columns, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * count, 3 * patch * patch]);
-        let grid = resize_grid(
+        let (hidden, leading) = (self.config.hidden_size, self.config.leading_tokens());
+        let tokens = leading + rows * columns;
+        // Leading tokens are patches of nothing: all they have is in the table.
+        let in_features = (3 * self.config.patch_size.pow(2)).next_multiple_of(BLOCK);
+        let mut patches = Vec::with_capacity(batch * tokens * in_features);
+        for picture in pixels.chunks_exact(3 * height * width) {
+            patches.resize(patches.len() + leading * in_features, 0.0);
+            self.unfold(picture, (height, width), in_features, &mut patches);
+        }
+        let mut table = resize_grid(
             &self.positions,
             self.config.grid_size,
             hidden,
             rows,
             columns,
         );
-        let positions = Tensor::<3>::from_data(
-            burn::tensor::TensorData::new(grid, [1, count, hidden]),
-            self.device.burn(),
-        );
-        let patches = self.patch.forward(patches).reshape([batch, count, hidden]) + positions;
-        let leading = self.leading.clone().unsqueeze::<3>().repeat_dim(0, batch);
-        Ok(Tensor::cat(vec![leading, patches], 1))
+        for row in table.chunks_exact_mut(hidden) {
+            for (position, bias) in row.iter_mut().zip(&self.patch_bias) {
+                *position += bias;
+            }
+        }
+        table.splice(0..0, self.leading.iter().copied());
+        let device = self.device.burn();
+        let table = ops::from_host(table.repeat(batch), [batch * tokens, hidden], device);
+        let patches = ops::from_host(patches, [batch * tokens, in_features], device);
+        Ok(self.patch.forward_add(patches, table))
     }
 
-    /// The final norm: `[batch, tokens, hidden]` in and out.
-    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, hidden] = x.dims();
-        self.norm
-            .forward(x.reshape([batch * tokens, hidden]))
-            .reshape([batch, tokens, hidden])
+    /// Appends the pixels of each patch, row by row of patches, `in_features` values each. A
+    /// convolution whose stride is its size is a product over them.
+    fn unfold(
+        &self,
+        picture: &[f32],
+        (height, width): (usize, usize),
+        in_features: usize,
+        out: &mut Vec<f32>,
+    ) {
+        let patch = self.config.patch_size;
+        for top in (0..height).step_by(patch) {
+            for left in (0..width).step_by(patch) {
+                let end = out.len() + in_features;
+                for channel in picture.chunks_exact(height * width) {
+                    for line in channel.chunks_exact(width).skip(top).take(patch) {
+                        out.extend_from_slice(line.get(left..left + patch).unwrap_or_default());
+                    }
+                }
+                out.resize(end, 0.0);
+            }
+        }
     }
 
-    /// Final hidden states of all tokens, nothing reduced: `[batch, 3, height, width]` to
-    /// `[batch, tokens, hidden]`.
+    /// The final norm: `[tokens, hidden]` in and out.
+    pub fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(x)
+    }
+
+    /// Final hidden states of all tokens, nothing reduced: `[batch, 3, height, width]` to `[batch *
+    /// tokens, hidden]`.
     ///
     /// # Errors
-    /// As [`Vit::embed`].
-    pub fn forward(&self, pixels: Tensor<4>) -> Result<Tensor<3>, ModelError> {
-        let mut x = self.embed(pixels)?;
+    /// As [`Vit::embed`], and `device-lost`.
+    pub async fn forward(
+        &self,
+        pixels: &[f32],
+        (height, width): (usize, usize),
+    ) -> Result<Tensor<2>, ModelError> {
+        let (rows, columns) = self.config.patches(height, width)?;
+        let tokens = self.config.leading_tokens() + rows * columns;
+        let mut x = self.embed(pixels, (height, width))?;
         for block in &self.blocks {
-            x = block.feed_forward(block.attend(x, None).hidden);
+            x = block.feed_forward(block.attend(x, tokens, None).await?.hidden);
         }
         Ok(self.finish(x))
     }

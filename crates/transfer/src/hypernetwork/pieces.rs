@@ -40,10 +40,12 @@ impl PieceVocabulary {
         }
     }
 
+    /// One past the greatest id.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
 
+    /// Whether there is no token.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
@@ -53,6 +55,7 @@ impl PieceVocabulary {
         self.tokens.get(id as usize).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The token of these bytes.
     pub fn id(&self, bytes: &[u8]) -> Option<u32> {
         self.ids.get(bytes).copied()
     }

@@ -99,11 +99,34 @@ fn log_sum_exp(logits: &[f32]) -> f32 {
     max + sum.ln() as f32
 }
 
+/// How much of what the head is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirstPieceOptions {
+    /// Factor of the bias. A context of one token knows less than a real one, so it thinks the
+    /// other pieces rarer than they are.
+    pub bias: f32,
+    /// Share of the first piece's row; the rest is the row that the method makes for the embedding.
+    pub row: f32,
+    /// Whether longer tokens take their share of shorter ones.
+    pub shares: bool,
+}
+
+impl Default for FirstPieceOptions {
+    fn default() -> Self {
+        Self {
+            bias: 0.5,
+            row: 0.5,
+            shares: false,
+        }
+    }
+}
+
 /// Another method's embedding under a head of first pieces.
 pub struct FirstPiece<'c> {
     context: Context<'c>,
     input: Box<dyn Initialise + 'c>,
     biases: Vec<f32>,
+    options: FirstPieceOptions,
 }
 
 impl<'c> FirstPiece<'c> {
@@ -115,11 +138,13 @@ impl<'c> FirstPiece<'c> {
         context: Context<'c>,
         input: Box<dyn Initialise + 'c>,
         bigrams: &PieceBigrams,
+        options: FirstPieceOptions,
     ) -> Result<Self, TransferError> {
         Ok(Self {
-            biases: biases(context, bigrams)?,
+            biases: biases(context, bigrams, options)?,
             context,
             input,
+            options,
         })
     }
 
@@ -130,7 +155,11 @@ impl<'c> FirstPiece<'c> {
 }
 
 /// The bias of each target token.
-fn biases(context: Context<'_>, bigrams: &PieceBigrams) -> Result<Vec<f32>, TransferError> {
+fn biases(
+    context: Context<'_>,
+    bigrams: &PieceBigrams,
+    options: FirstPieceOptions,
+) -> Result<Vec<f32>, TransferError> {
     let mut places: HashMap<Vec<u32>, u32> = HashMap::new();
     let mut mass = vec![1f32; context.target.len()];
     for id in 0..context.target.len() as u32 {
@@ -140,12 +169,13 @@ fn biases(context: Context<'_>, bigrams: &PieceBigrams) -> Result<Vec<f32>, Tran
             Origin::Special(_) | Origin::Unused => continue,
         };
         if let Some(mass) = mass.get_mut(id as usize) {
-            *mass = bigrams.log_prob(&pieces).exp();
+            *mass = (options.bias * bigrams.log_prob(&pieces)).exp();
         }
         places.insert(pieces, id);
     }
     let mut own = mass.clone();
-    for (pieces, id) in &places {
+    let longer = places.iter().filter(|_| options.shares);
+    for (pieces, id) in longer {
         let shorter = (1..pieces.len())
             .rev()
             .find_map(|len| places.get(pieces.get(..len)?));
@@ -173,13 +203,22 @@ impl Initialise for FirstPiece<'_> {
 
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
         Box::pin(async move {
-            let input = self.input.rows(ids).await?.input;
+            let Rows { input, output, .. } = self.input.rows(ids).await?;
             let source = self.context.source;
+            let own = output.unwrap_or_else(|| input.clone());
             let mut output = vec![0.0; input.len()];
-            for (id, row) in ids.iter().zip(output.chunks_exact_mut(source.hidden())) {
+            let hidden = source.hidden();
+            let rows = output
+                .chunks_exact_mut(hidden)
+                .zip(own.chunks_exact(hidden));
+            for (id, (row, own)) in ids.iter().zip(rows) {
                 match source.pieces(self.context.bytes(*id)?).first() {
                     Some(first) => source.output().row_into(*first, row)?,
                     None => row.copy_from_slice(source.output_mean()),
+                }
+                let share = self.options.row;
+                for (out, own) in row.iter_mut().zip(own) {
+                    *out = share * *out + (1.0 - share) * own;
                 }
             }
             Ok(Rows {

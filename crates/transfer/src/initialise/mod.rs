@@ -2,8 +2,12 @@
 
 mod combine;
 mod first_piece;
+mod focus;
 mod fvt;
 mod mean;
+mod omp;
+mod token_adapt;
+mod wechsel;
 mod zero;
 
 use std::future::{Future, ready};
@@ -12,9 +16,13 @@ use std::pin::Pin;
 use crate::{Overlap, SourceModel, TokenTable, TransferError};
 
 pub use combine::{Combination, Combined, Weights, sums};
-pub use first_piece::{FirstPiece, PieceBigrams};
+pub use first_piece::{FirstPiece, FirstPieceOptions, PieceBigrams};
+pub use focus::Focus;
 pub use fvt::Fvt;
 pub use mean::Mean;
+pub use omp::{ATOMS, Omp, Pursuit, pursue};
+pub use token_adapt::{TextVectors, TokenAdapt, TokenAdaptOptions};
+pub use wechsel::Wechsel;
 pub use zero::Zero;
 
 /// What every method sees.

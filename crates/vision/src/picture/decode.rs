@@ -7,23 +7,9 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_png::PngDecoder;
 
-use super::{jpeg, orientation};
+use super::pixels::{MAX_PIXELS, MAX_SIDE, Picture, check_size};
+use super::{jpeg, orientation, unreadable};
 use crate::VisionError;
-
-/// Most pixels of a picture: 64 million.
-pub const MAX_PIXELS: u64 = 64 << 20;
-
-/// Longest side, so that no product of sides overflows anywhere.
-const MAX_SIDE: usize = 1 << 16;
-
-/// A decoded picture: upright, three channels of eight bits, transparency dropped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    /// Row by row, three bytes a pixel.
-    pub(super) rgb: Vec<u8>,
-}
 
 impl Picture {
     /// Decodes a PNG, JPEG, WebP or GIF file and turns it as its EXIF orientation says.
@@ -58,76 +44,9 @@ impl Picture {
         let turn = exif.and_then(|exif| orientation::read(&exif)).unwrap_or(1);
         Ok(orientation::apply(picture, turn))
     }
-
-    /// Takes pixels that something else decoded, row by row, three bytes each.
-    ///
-    /// # Errors
-    /// `empty-image`, `image-too-large`, `invalid-argument` when `rgb` has another length.
-    pub fn from_rgb(rgb: Vec<u8>, width: usize, height: usize) -> Result<Self, VisionError> {
-        check_size(width, height)?;
-        if rgb.len() != width * height * 3 {
-            return Err(VisionError::InvalidArgument(format!(
-                "{} bytes are no {width} x {height} pixels of three",
-                rgb.len()
-            )));
-        }
-        Ok(Self { width, height, rgb })
-    }
-
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// The pixels row by row, three bytes each.
-    pub fn rgb(&self) -> &[u8] {
-        &self.rgb
-    }
-
-    /// From pixels of one to four channels: grey, grey and alpha, RGB, RGB and alpha.
-    fn from_channels(
-        pixels: Vec<u8>,
-        channels: usize,
-        width: usize,
-        height: usize,
-    ) -> Result<Self, VisionError> {
-        let rgb = match channels {
-            3 => pixels,
-            1 | 2 => pixels
-                .chunks_exact(channels)
-                .flat_map(|pixel| [pixel.first().copied().unwrap_or_default(); 3])
-                .collect(),
-            4 => {
-                let (whole, _) = pixels.as_chunks::<4>();
-                whole.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect()
-            }
-            _ => return Err(unreadable(&format!("it has {channels} channels"))),
-        };
-        if rgb.len() != width * height * 3 {
-            return Err(unreadable("its pixels are not as many as its size says"));
-        }
-        Ok(Self { width, height, rgb })
-    }
 }
 
 type Decoded = Result<(Picture, Option<Vec<u8>>), VisionError>;
-
-fn check_size(width: usize, height: usize) -> Result<(), VisionError> {
-    if width == 0 || height == 0 {
-        return Err(VisionError::EmptyImage { width, height });
-    }
-    if width as u64 * height as u64 > MAX_PIXELS || width.max(height) > MAX_SIDE {
-        return Err(VisionError::ImageTooLarge {
-            width,
-            height,
-            limit: MAX_PIXELS,
-        });
-    }
-    Ok(())
-}
 
 fn options() -> DecoderOptions {
     DecoderOptions::default()
@@ -166,7 +85,7 @@ fn decode_png(bytes: &[u8]) -> Decoded {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Decoded {
-    if jpeg::components(bytes) == Some(4) {
+    if jpeg::frame(bytes).is_some_and(|frame| frame.components == 4) {
         return Err(VisionError::CmykImage);
     }
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
@@ -247,10 +166,6 @@ fn decode_gif(bytes: &[u8]) -> Result<Picture, VisionError> {
         return Err(VisionError::AnimatedImage);
     }
     Ok(Picture { width, height, rgb })
-}
-
-fn unreadable(what: &str) -> VisionError {
-    VisionError::NotAnImage(what.to_owned())
 }
 
 /// These decoders' errors have no other text for people.

@@ -121,7 +121,7 @@ pub const METHODS: &[Method] = &[
 ];
 
 /// Parses `method:key=value,…`, such as `tome:r=16`, `tome:r=8,inflect=0.5`, `evit:keep=0.7`,
-/// `divprune:keep=0.5,layers=2/5/8`, `tome:macs=0.6` or `random:keep=0.7,seed=3`.
+/// `divprune:keep=0.5,layers=2/5/8`, `vqtoken:count=64,layers=3`, `tome:macs=0.6` or `random:keep=0.7,seed=3`.
 ///
 /// # Errors
 /// `unknown-method`, `invalid-argument` for an unknown key or a value outside its range.
@@ -139,7 +139,7 @@ pub fn parse_reduce(text: &str) -> Result<(Box<dyn TokenReducer>, Schedule), Vis
         })?;
     let invalid = |what: &str| VisionError::InvalidArgument(format!("`{text}`: {what}"));
     let (mut merges, mut inflect, mut keep, mut macs) = (None, 0f32, None, None);
-    let (mut layers, mut seed) = (None, 0u64);
+    let (mut count, mut layers, mut seed) = (None, None, 0u64);
     for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair
             .split_once('=')
@@ -160,6 +160,7 @@ pub fn parse_reduce(text: &str) -> Result<(Box<dyn TokenReducer>, Schedule), Vis
             "r" => merges = Some(whole()?),
             "inflect" => inflect = number()?,
             "keep" => keep = Some(number()?),
+            "count" => count = Some(whole()?),
             "macs" => macs = Some(number()?),
             "seed" => seed = whole()? as u64,
             "layers" => {
@@ -168,20 +169,23 @@ pub fn parse_reduce(text: &str) -> Result<(Box<dyn TokenReducer>, Schedule), Vis
             }
             _ => {
                 return Err(invalid(
-                    "the settings are r, inflect, keep, macs, layers and seed",
+                    "the settings are r, inflect, keep, count, macs, layers and seed",
                 ));
             }
         }
     }
     let layers = layers.unwrap_or_else(|| vec![3, 6, 9]);
-    let schedule = match (merges, keep, macs) {
-        (Some(r), None, None) => Schedule::merge(r, inflect)?,
-        (None, Some(rate), None) => Schedule::keep(rate, layers)?,
-        (None, None, Some(share)) if method.gradual => Schedule::merge_to_macs(share)?,
-        (None, None, Some(share)) => Schedule::keep_to_macs(share, layers)?,
-        (None, None, None) if method.gradual => Schedule::merge(16, inflect)?,
-        (None, None, None) => Schedule::keep(0.7, layers)?,
-        _ => return Err(invalid("give one of r, keep and macs")),
+    let schedule = match (merges, keep, count, macs) {
+        (Some(r), None, None, None) => Schedule::merge(r, inflect)?,
+        (None, Some(rate), None, None) => Schedule::keep(rate, layers)?,
+        (None, None, Some(count), None) => {
+            Schedule::Counts(layers.into_iter().map(|layer| (layer, count)).collect())
+        }
+        (None, None, None, Some(share)) if method.gradual => Schedule::merge_to_macs(share)?,
+        (None, None, None, Some(share)) => Schedule::keep_to_macs(share, layers)?,
+        (None, None, None, None) if method.gradual => Schedule::merge(16, inflect)?,
+        (None, None, None, None) => Schedule::keep(0.7, layers)?,
+        _ => return Err(invalid("give one of r, keep, count and macs")),
     };
     Ok(((method.make)(seed), schedule))
 }

@@ -1,6 +1,7 @@
 //! Training on Burn's autodiff: the head in closed form from forced splits, then by gradients of
 //! the frozen model's own states.
 
+#![allow(missing_docs, reason = "for the command line alone")]
 #![allow(
     clippy::indexing_slicing,
     reason = "offline training over arrays whose sizes this module made itself"

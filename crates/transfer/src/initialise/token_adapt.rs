@@ -1,0 +1,172 @@
+//! TokenAdapt (arXiv 2505.09738): the pieces of a token and its neighbours, weighed by a text
+//! embedder.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+
+use super::{Context, Initialise, RowsFuture, Weights, sums};
+use crate::TransferError;
+use crate::vectors::{UnitVectors, softmax};
+
+/// What embeds a text as a vector.
+pub trait TextVectors {
+    /// A vector of a text; the length is that of every other one.
+    fn embed<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<f32>, TransferError>> + 'a>>;
+}
+
+impl TextVectors for lexigraft_decode::TextEncoder {
+    fn embed<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<f32>, TransferError>> + 'a>> {
+        Box::pin(async move { Ok(lexigraft_decode::TextEncoder::embed(self, text).await?) })
+    }
+}
+
+/// The paper's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenAdaptOptions {
+    /// Of both softmaxes.
+    pub temperature: f32,
+    /// Tokens of the whole vocabulary in the global part.
+    pub neighbours: usize,
+    /// Share of the global part.
+    pub global: f32,
+    /// Neighbours less alike than this are left out, unless none is left. Ours: the paper gives no
+    /// number.
+    pub least: f32,
+}
+
+impl Default for TokenAdaptOptions {
+    fn default() -> Self {
+        Self {
+            temperature: 0.3,
+            neighbours: 3,
+            global: 0.3,
+            least: 0.5,
+        }
+    }
+}
+
+/// With `phi` an embedder of texts, pieces `p_i` of the token `t`, and `E` the model's rows:
+///
+/// ```text
+/// c_i = (softmax_i(cos(phi(t), phi(p_i))) + |p_i| / |t|) / 2,  local  = sum softmax_i(c / tau) E_i
+/// global = sum over the k nearest tokens of softmax(cos / tau) E,  row = (1 - w) local + w global
+/// ```
+///
+/// The paper's embedder is a large text model; here it is whatever encoder is given, in this
+/// project's own tables all-MiniLM-L6-v2.
+pub struct TokenAdapt<'c> {
+    context: Context<'c>,
+    encoder: &'c dyn TextVectors,
+    /// Of the source's tokens, by id.
+    source: UnitVectors,
+    options: TokenAdaptOptions,
+}
+
+impl<'c> TokenAdapt<'c> {
+    /// Embeds the source's tokens; `progress` gets tokens done and all of them.
+    ///
+    /// # Errors
+    /// Those of the encoder; `aborted`.
+    pub async fn new(
+        context: Context<'c>,
+        encoder: &'c dyn TextVectors,
+        options: TokenAdaptOptions,
+        mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Self, TransferError> {
+        let tokens = context.source.tokens();
+        let mut columns = 1;
+        let mut vectors: Vec<Option<Vec<f32>>> = Vec::with_capacity(tokens.len());
+        for id in 0..tokens.len() as u32 {
+            if id % 64 == 0 && progress(id as usize, tokens.len()).is_break() {
+                return Err(TransferError::Aborted);
+            }
+            vectors.push(match tokens.bytes(id) {
+                Some(bytes) if !tokens.is_special(id) => {
+                    let vector = encoder.embed(&String::from_utf8_lossy(bytes)).await?;
+                    columns = vector.len();
+                    Some(vector)
+                }
+                _ => None,
+            });
+        }
+        let mut values = Vec::with_capacity(vectors.len() * columns);
+        for vector in vectors {
+            values.extend(vector.unwrap_or_else(|| vec![0.0; columns]));
+        }
+        Ok(Self {
+            context,
+            encoder,
+            source: UnitVectors::new(values, columns),
+            options,
+        })
+    }
+
+    /// The weights of a token whose vector is `query`.
+    fn weights(&self, bytes: &[u8], query: &[f32]) -> Weights {
+        let options = self.options;
+        let source = self.context.source;
+        let pieces = source.pieces(bytes);
+        let cosine = |id: &u32| crate::vectors::dot(self.source.row(*id as usize), query);
+        let similar = softmax(&pieces.iter().map(cosine).collect::<Vec<f32>>(), 1.0);
+        let length = |id: &u32| source.tokens().bytes(*id).map_or(0, <[u8]>::len) as f32;
+        let shares = pieces
+            .iter()
+            .map(|id| length(id) / bytes.len().max(1) as f32);
+        let both: Vec<f32> = similar
+            .iter()
+            .zip(shares)
+            .map(|(a, b)| (a + b) / 2.0)
+            .collect();
+        let local = softmax(&both, options.temperature);
+        let mut nearest = self.source.nearest(query, options.neighbours);
+        let alike = nearest
+            .iter()
+            .filter(|(_, cosine)| *cosine >= options.least)
+            .count();
+        nearest.truncate(alike.max(1));
+        let cosines: Vec<f32> = nearest.iter().map(|(_, cosine)| *cosine).collect();
+        let global = softmax(&cosines, options.temperature);
+        // Without pieces there is no local part.
+        let share = if pieces.is_empty() {
+            1.0
+        } else {
+            options.global
+        };
+        let local = pieces
+            .into_iter()
+            .zip(local)
+            .map(|(id, weight)| (id, weight * (1.0 - share)));
+        let global = nearest
+            .iter()
+            .zip(global)
+            .map(|((id, _), weight)| (*id as u32, weight * share));
+        local.chain(global).collect()
+    }
+}
+
+impl Initialise for TokenAdapt<'_> {
+    fn name(&self) -> &'static str {
+        "token-adapt"
+    }
+
+    fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
+        Box::pin(async move {
+            let mut weights = Vec::with_capacity(ids.len());
+            for id in ids {
+                let bytes = self.context.bytes(*id)?;
+                let vector = self.encoder.embed(&String::from_utf8_lossy(bytes)).await?;
+                let columns = vector.len();
+                let query = UnitVectors::new(vector, columns);
+                weights.push(self.weights(bytes, query.row(0)));
+            }
+            sums(self.context, &weights)
+        })
+    }
+}
