@@ -114,7 +114,10 @@ fn name_of(path: &Path) -> String {
         Some(name) if name == "tokenizer.json" => path.parent().and_then(Path::file_name),
         name => name,
     };
-    named.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    named.map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// A hypernetwork on the device of `model`.
@@ -158,7 +161,9 @@ async fn train(args: &TrainArgs) -> Result<(), CliError> {
     let mut trainer = Trainer::new(&checkpoint, own, targets, options).await?;
     trainer.ridge(&mut |phase, done, line| log.show(phase, done, line))?;
     let windows = trainer.read(&texts, &mut |phase, done, line| log.show(phase, done, line))?;
-    trainer.train(windows, &mut |phase, done, line| log.show(phase, done, line))?;
+    trainer.train(windows, &mut |phase, done, line| {
+        log.show(phase, done, line)
+    })?;
     log.finish()?;
     let name = checkpoint.metadata().get_str("general.name")?;
     trainer.export(
@@ -211,8 +216,10 @@ impl Log {
             self.bar.set_message(name);
             return;
         };
-        self.bar
-            .set_message(format!("{name}: step {}, {:.4} nats", line.step, line.held_output));
+        self.bar.set_message(format!(
+            "{name}: step {}, {:.4} nats",
+            line.step, line.held_output
+        ));
         self.lines.push(*line);
         let wrote = serde_json::to_string(line)
             .map_err(std::io::Error::other)

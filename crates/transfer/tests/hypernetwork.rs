@@ -118,10 +118,14 @@ fn the_order_of_a_batch_changes_nothing() {
     let mut predicted = Predicted::new(context, &network, model.decoder()).expect("fits");
     let ids = some_new(&overlap);
     let turned: Vec<u32> = ids.iter().rev().copied().collect();
-    let (there, back) = (predict(&mut predicted, &ids), predict(&mut predicted, &turned));
+    let (there, back) = (
+        predict(&mut predicted, &ids),
+        predict(&mut predicted, &turned),
+    );
     let rows = |rows: &[f32]| -> Vec<Vec<u32>> {
         let rows = rows.chunks_exact(HIDDEN);
-        rows.map(|row| row.iter().map(|x| x.to_bits()).collect()).collect()
+        rows.map(|row| row.iter().map(|x| x.to_bits()).collect())
+            .collect()
     };
     let mut back_rows = rows(&back.input);
     back_rows.reverse();
@@ -203,7 +207,11 @@ fn rows_of_held_out_tokens_are_nearer_than_fvts() {
         fvt += cosine(&mean, wanted);
         count += 1.0;
     }
-    println!("cosine: fvt {:.4}, hypernetwork {:.4}", fvt / count, found / count);
+    println!(
+        "cosine: fvt {:.4}, hypernetwork {:.4}",
+        fvt / count,
+        found / count
+    );
     assert!(found / count > fvt / count + 0.08);
 }
 
@@ -230,7 +238,11 @@ fn states_of_sequences_are_those_of_the_decoder() {
         let want = &want[3 * HIDDEN..];
         let square = state.iter().map(|x| x * x).sum::<f32>() / HIDDEN as f32;
         let scale = 1.0 / (square + decoder.config().norm_eps as f32).sqrt();
-        let found: Vec<f32> = state.iter().zip(&norm).map(|(x, w)| x * scale * w).collect();
+        let found: Vec<f32> = state
+            .iter()
+            .zip(&norm)
+            .map(|(x, w)| x * scale * w)
+            .collect();
         let difference: f32 = found.iter().zip(want).map(|(a, b)| (a - b) * (a - b)).sum();
         let length: f32 = want.iter().map(|x| x * x).sum();
         // Activations are rounded in the products, and the cache holds keys in its own precision.
@@ -277,7 +289,9 @@ mod training {
     fn the_solver_solves() {
         // B Bᵀ + 1 for some B, so positive definite.
         let n = 5;
-        let b: Vec<f64> = (0..n * n).map(|i| ((i * 37 % 11) as f64 - 5.0) / 3.0).collect();
+        let b: Vec<f64> = (0..n * n)
+            .map(|i| ((i * 37 % 11) as f64 - 5.0) / 3.0)
+            .collect();
         let mut a = vec![0f64; n * n];
         for i in 0..n {
             for j in 0..n {

@@ -46,7 +46,11 @@ impl Decoder {
             let (mixed, x, kept) = if index + 1 == layers {
                 let last = last_places(&rows, len, hidden);
                 let x = ops::from_host(last, [count, hidden], device);
-                (attend(&qkv, len, &self.config, &self.angles(len), true), x, count)
+                (
+                    attend(&qkv, len, &self.config, &self.angles(len), true),
+                    x,
+                    count,
+                )
             } else {
                 let mixed = attend(&qkv, len, &self.config, &self.angles(len), false);
                 (mixed, x, count * len)

@@ -25,7 +25,12 @@ impl PieceVocabulary {
         let mut ranked = HashMap::with_capacity(merges.len());
         let mut parents = HashMap::with_capacity(merges.len());
         for (rank, &(left, right)) in (0u32..).zip(merges) {
-            let part = |id: u32| tokens.get(id as usize).map(Vec::as_slice).unwrap_or_default();
+            let part = |id: u32| {
+                tokens
+                    .get(id as usize)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default()
+            };
             let joined = [part(left), part(right)].concat();
             if let Some(&merged) = ids.get(&joined) {
                 ranked.entry((left, right)).or_insert((rank, merged));
@@ -52,7 +57,10 @@ impl PieceVocabulary {
 
     /// The bytes of a token; empty for a control token or an unknown id.
     pub fn bytes(&self, id: u32) -> &[u8] {
-        self.tokens.get(id as usize).map(Vec::as_slice).unwrap_or_default()
+        self.tokens
+            .get(id as usize)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The token of these bytes.

@@ -31,7 +31,15 @@ impl BlockWeights {
     }
 
     pub fn from_list(list: &[Tensor<2>]) -> Option<Self> {
-        let [attention_norm, qkv, output, feed_forward_norm, gate_up, down] = list else {
+        let [
+            attention_norm,
+            qkv,
+            output,
+            feed_forward_norm,
+            gate_up,
+            down,
+        ] = list
+        else {
             return None;
         };
         Some(Self {
@@ -89,9 +97,8 @@ impl Frame {
         for row in 0..group * tokens {
             mask.extend((0..tokens).map(|key| if key <= row % tokens { 0f32 } else { -1e9 }));
         }
-        let table = |values| {
-            Tensor::from_data(TensorData::new(values, [1, tokens, 1, dim]), device)
-        };
+        let table =
+            |values| Tensor::from_data(TensorData::new(values, [1, tokens, 1, dim]), device);
         Self {
             heads: sizes.heads,
             kv_heads: sizes.kv_heads,

@@ -17,7 +17,11 @@ pub fn append(file: &mut File, windows: &[Window]) -> Result<(), TrainError> {
     let mut out = Vec::new();
     for window in windows {
         put(&mut out, window.text.as_bytes().iter().copied(), 1);
-        put(&mut out, window.ends.iter().flat_map(|x| x.to_le_bytes()), 4);
+        put(
+            &mut out,
+            window.ends.iter().flat_map(|x| x.to_le_bytes()),
+            4,
+        );
         for states in [&window.middle, &window.last] {
             put(&mut out, states.iter().flat_map(|x| x.to_le_bytes()), 2);
         }

@@ -351,20 +351,22 @@ pub fn loss(
 
     // Input rows, through the first blocks.
     let input_loss = if objective.input_weight > 0.0 {
-    let table = if copies.is_empty() {
-        inputs
-    } else {
-        Tensor::cat(vec![inputs, matrix(copies, hidden)], 0)
-    };
-    let x = table.select(0, ints(index)).reshape([windows.len(), longest, hidden]);
-    let frame = Frame::new(model.sizes, longest, device);
-    let states = model.run(x, 0..objective.middle, &frame);
-    let states = states
-        .reshape([windows.len() * longest, hidden])
-        .select(0, ints(matched));
-    let spread = objective.middle_spread.clone();
-    let difference = (states - matrix(wanted, hidden)) / spread;
-    (difference.clone() * difference).mean()
+        let table = if copies.is_empty() {
+            inputs
+        } else {
+            Tensor::cat(vec![inputs, matrix(copies, hidden)], 0)
+        };
+        let x = table
+            .select(0, ints(index))
+            .reshape([windows.len(), longest, hidden]);
+        let frame = Frame::new(model.sizes, longest, device);
+        let states = model.run(x, 0..objective.middle, &frame);
+        let states = states
+            .reshape([windows.len() * longest, hidden])
+            .select(0, ints(matched));
+        let spread = objective.middle_spread.clone();
+        let difference = (states - matrix(wanted, hidden)) / spread;
+        (difference.clone() * difference).mean()
     } else {
         Tensor::zeros([1], device)
     };
@@ -373,8 +375,14 @@ pub fn loss(
     let examples = labels.len();
     let contexts = matrix(contexts, hidden);
     let logits = contexts.matmul(outputs.transpose());
-    let is_new: Vec<f32> = fixed.iter().map(|x| if x.is_nan() { 1.0 } else { 0.0 }).collect();
-    let fixed: Vec<f32> = fixed.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect();
+    let is_new: Vec<f32> = fixed
+        .iter()
+        .map(|x| if x.is_nan() { 1.0 } else { 0.0 })
+        .collect();
+    let fixed: Vec<f32> = fixed
+        .iter()
+        .map(|x| if x.is_nan() { 0.0 } else { *x })
+        .collect();
     let label_index = Tensor::<2, Int>::from_data(TensorData::new(labels, [examples, 1]), device);
     let label = logits.clone().gather(1, label_index) * matrix(is_new, 1) + matrix(fixed, 1);
     let all = Tensor::cat(vec![logits + matrix(weights, new), matrix(sums, 1)], 1);

@@ -101,7 +101,12 @@ impl FrozenModel {
     }
 
     /// Hidden states after the first `layers` blocks: `[batch, tokens, hidden]` to the same.
-    pub fn run(&self, mut x: Tensor<3>, layers: std::ops::Range<usize>, frame: &Frame) -> Tensor<3> {
+    pub fn run(
+        &self,
+        mut x: Tensor<3>,
+        layers: std::ops::Range<usize>,
+        frame: &Frame,
+    ) -> Tensor<3> {
         for weights in self.blocks.iter().take(layers.end).skip(layers.start) {
             x = block(x, weights, frame);
         }
@@ -164,7 +169,10 @@ impl<S: ByteSource> Reader<'_, S> {
     async fn vector(&self, name: &str) -> Result<Tensor<2>, ModelError> {
         let values = self.values(name).await?;
         let len = values.len();
-        Ok(Tensor::from_data(TensorData::new(values, [1, len]), self.device))
+        Ok(Tensor::from_data(
+            TensorData::new(values, [1, len]),
+            self.device,
+        ))
     }
 
     /// Rows whose rotary pairs stand side by side, put back to halves.

@@ -38,7 +38,10 @@ impl FeatureTable {
         for &(id, pieces) in tokens {
             groups.entry(pieces.len()).or_default().push((id, pieces));
         }
-        let batches: Vec<_> = groups.values().flat_map(|group| group.chunks(BATCH)).collect();
+        let batches: Vec<_> = groups
+            .values()
+            .flat_map(|group| group.chunks(BATCH))
+            .collect();
         let run = |parity: usize| {
             let mut made = Vec::new();
             for batch in batches.iter().skip(parity).step_by(2) {

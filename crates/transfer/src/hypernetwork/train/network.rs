@@ -77,7 +77,12 @@ impl Network {
         let layers = self.layers();
         let mut x = pieces.clone();
         let mut last = None;
-        for (index, list) in self.params.chunks_exact(BLOCK_TENSORS).take(layers).enumerate() {
+        for (index, list) in self
+            .params
+            .chunks_exact(BLOCK_TENSORS)
+            .take(layers)
+            .enumerate()
+        {
             let Some(weights) = BlockWeights::from_list(list) else {
                 continue;
             };
@@ -151,5 +156,8 @@ pub fn gather(rows: &[f32], hidden: usize, batch: &[&[u32]], device: &Device) ->
         let start = id as usize * hidden;
         values.extend_from_slice(&rows[start..start + hidden]);
     }
-    Tensor::from_data(TensorData::new(values, [batch.len(), count, hidden]), device)
+    Tensor::from_data(
+        TensorData::new(values, [batch.len(), count, hidden]),
+        device,
+    )
 }

@@ -11,7 +11,9 @@ const MARGIN: f64 = 48.0;
 /// Held-out output loss, input loss and cosine over the seconds of training, one below the other.
 pub fn svg(lines: &[LogLine]) -> String {
     let curves: [(&str, fn(&LogLine) -> f64); 3] = [
-        ("output loss of held-out windows, nats a token", |line| line.held_output),
+        ("output loss of held-out windows, nats a token", |line| {
+            line.held_output
+        }),
         ("input loss, running mean", |line| line.input),
         ("cosine of rows of held-out tokens", |line| line.cosine),
     ];
@@ -31,7 +33,10 @@ pub fn svg(lines: &[LogLine]) -> String {
             .map(|line| (line.seconds, value(line)))
             .collect();
         let low = values.iter().map(|(_, y)| *y).fold(f64::INFINITY, f64::min);
-        let high = values.iter().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
+        let high = values
+            .iter()
+            .map(|(_, y)| *y)
+            .fold(f64::NEG_INFINITY, f64::max);
         let range = (high - low).max(1e-9);
         let points: String = values
             .iter()

@@ -80,7 +80,9 @@ pub fn row_loss(found: Tensor<2>, target: Tensor<2>, spread: &Tensor<2>) -> Tens
     let found = found / spread.clone();
     let target = target / spread.clone();
     let difference = found.clone() - target.clone();
-    let squares = (difference.clone() * difference).sum().mul_scalar(1.0 / hidden);
+    let squares = (difference.clone() * difference)
+        .sum()
+        .mul_scalar(1.0 / hidden);
     let cosine = cosines(found, target);
     let rows = cosine.dims()[0] as f64;
     squares - cosine.sum() + rows

@@ -65,7 +65,10 @@ pub fn fit(
     // Both rows begin at the same place; gate and bias stay at nought.
     let columns = 2 * hidden + 2;
     let mut head = vec![0f32; n * columns];
-    for (row, solved) in head.chunks_exact_mut(columns).zip(solution.chunks_exact(hidden)) {
+    for (row, solved) in head
+        .chunks_exact_mut(columns)
+        .zip(solution.chunks_exact(hidden))
+    {
         for (i, &x) in solved.iter().enumerate() {
             row[i] = x as f32;
             row[hidden + i] = x as f32;

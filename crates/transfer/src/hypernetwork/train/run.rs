@@ -198,7 +198,11 @@ impl Trainer {
         let (hidden, device) = (self.model.sizes.hidden, &self.device);
         let rows = TensorData::new(self.model.rows.to_vec(), [self.model.vocab, hidden]);
         let head = Tensor::<2>::from_data(rows, device).transpose();
-        let masks: Vec<Tensor<2>> = self.targets.iter().map(|target| self.mask(target)).collect();
+        let masks: Vec<Tensor<2>> = self
+            .targets
+            .iter()
+            .map(|target| self.mask(target))
+            .collect();
         let start = Instant::now();
         let batches: Vec<_> = chosen.chunks(4).collect();
         let progress = std::sync::Mutex::new(progress);
@@ -213,8 +217,7 @@ impl Trainer {
                     break;
                 }
                 let (model, middle) = (&self.model, self.options.middle);
-                let read =
-                    context::read(model, &self.source, batch, middle, &head, &masks, device);
+                let read = context::read(model, &self.source, batch, middle, &head, &masks, device);
                 cache::append(&mut file, &read)?;
                 windows.extend(read);
                 if parity == 0
@@ -289,7 +292,13 @@ impl Trainer {
     }
 
     fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
-        FeatureTable::new(&self.network, &self.model, &self.frames, tokens, &self.device)
+        FeatureTable::new(
+            &self.network,
+            &self.model,
+            &self.frames,
+            tokens,
+            &self.device,
+        )
     }
 
     /// Trains the head; a checkpoint in the folder is gone on from.
@@ -389,7 +398,11 @@ impl Trainer {
                 };
                 self.network.set_head(head);
                 store::save(&self.network, Some(&optimiser), elapsed, &path)?;
-                progress(Phase::Training, (elapsed / self.options.seconds).min(1.0), Some(&line));
+                progress(
+                    Phase::Training,
+                    (elapsed / self.options.seconds).min(1.0),
+                    Some(&line),
+                );
             }
             if last {
                 return Ok(());

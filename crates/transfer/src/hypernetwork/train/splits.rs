@@ -116,7 +116,8 @@ impl<'a> Splitter<'a> {
             }
         }
         // A held-out token must not be seen as a piece either.
-        let seen = |id: &u32| held_out(self.vocabulary.bytes(*id)) && self.vocabulary.bytes(*id).len() > 1;
+        let seen =
+            |id: &u32| held_out(self.vocabulary.bytes(*id)) && self.vocabulary.bytes(*id).len() > 1;
         (!pieces.iter().any(seen)).then_some(pieces)
     }
 

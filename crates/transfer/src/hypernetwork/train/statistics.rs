@@ -40,7 +40,9 @@ pub fn of(windows: &[Window], hidden: usize, device: &Device) -> Statistics {
     let count = count.max(1.0);
     let spread = sum.iter().zip(&squares);
     let spread = spread.map(|(sum, squares)| squares / count - (sum / count) * (sum / count));
-    let spread = spread.map(|variance| variance.max(1e-6).sqrt() as f32).collect();
+    let spread = spread
+        .map(|variance| variance.max(1e-6).sqrt() as f32)
+        .collect();
     let rows = states.len() / hidden;
     let states = Tensor::<2>::from_data(TensorData::new(states, [rows, hidden]), device);
     let moments = values(states.clone().transpose().matmul(states));
@@ -54,7 +56,10 @@ pub fn of(windows: &[Window], hidden: usize, device: &Device) -> Statistics {
     }
     let direction = solve(&mut moments, mean.clone(), hidden, 1);
     let scale: f64 = direction.iter().zip(&mean).map(|(a, b)| a * b).sum();
-    let direction = direction.iter().map(|x| (x / scale.max(1e-9)) as f32).collect();
+    let direction = direction
+        .iter()
+        .map(|x| (x / scale.max(1e-9)) as f32)
+        .collect();
     Statistics {
         middle_spread: row(spread),
         direction: row(direction),

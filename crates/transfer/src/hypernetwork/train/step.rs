@@ -54,7 +54,11 @@ impl Optimiser {
             .map(|g| f64::from((g.clone() * g.clone()).sum().into_scalar::<f32>()))
             .sum();
         let norm = squares.sqrt();
-        let scale = if norm > self.clip { self.clip / norm } else { 1.0 };
+        let scale = if norm > self.clip {
+            self.clip / norm
+        } else {
+            1.0
+        };
         let work: Vec<_> = params
             .drain(..)
             .zip(gradients)

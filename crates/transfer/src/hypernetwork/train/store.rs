@@ -41,7 +41,10 @@ pub fn save(
             name,
             shape: tensor.dims().to_vec(),
             dtype: Dtype::F32,
-            bytes: values(tensor).iter().flat_map(|x| x.to_le_bytes()).collect(),
+            bytes: values(tensor)
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect(),
         })
         .collect();
     write(&stored, metadata, path)
