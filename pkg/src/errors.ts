@@ -6,6 +6,7 @@ export const ERROR_CODES = [
   "unsupported-architecture",
   "missing-tensor",
   "bad-config",
+  "wrong-base-model",
   "bad-tokenizer",
   "tokenizer-missing",
   "tokenizer-mismatch",

@@ -11,6 +11,7 @@ use lexigraft_vision::picture::Crop;
 
 use crate::bytes_args::{BytesEvalArgs, GenerateBytesArgs, NextByteArgs, ScoreBytesArgs};
 use crate::graft_args::{AidArgs, GraftArgs, GraftEvalArgs, TokenizerArgs};
+use crate::hypernet::HypernetCommand;
 
 /// Small transformers on this machine, as in the browser: generate, tokenize, score, embed.
 #[derive(Debug, Parser)]
@@ -42,6 +43,9 @@ pub enum Command {
   lexigraft graft --model M.gguf --tokenizer llama3/ --out grafted/
   lexigraft graft --model M.gguf --tokenizer gemma3/ --method fvt+first-piece --out grafted/ --format safetensors")]
     Graft(GraftArgs),
+    /// Train or measure a hypernetwork, which makes rows for grafted tokens.
+    #[command(subcommand)]
+    Hypernet(HypernetCommand),
     /// Give the distribution of the byte after a text that may end anywhere.
     #[command(after_help = "Examples:
   lexigraft next-byte --model SmolLM2-135M-Instruct.Q4_1.gguf --prefix \"The capital of Fra\"

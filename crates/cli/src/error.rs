@@ -13,6 +13,10 @@ pub enum CliError {
     Vision(#[from] lexigraft_vision::VisionError),
     #[error(transparent)]
     Transfer(#[from] lexigraft_transfer::TransferError),
+    #[error(transparent)]
+    Train(Box<lexigraft_transfer::hypernetwork::train::TrainError>),
+    #[error("{0:?} is no FILE:SHARE with a share above 0")]
+    BadShare(String),
     #[error(
         "{path} holds {found} bytes, not the 3 x {size} x {size} f32 values of a picture; --size says which",
         path = path.display()
@@ -55,8 +59,10 @@ impl CliError {
             Self::Decode(error) => error.code(),
             Self::Vision(error) => error.code(),
             Self::Transfer(error) => error.code(),
+            Self::Train(error) => error.code(),
             Self::Read { .. } | Self::Write(_) => "io",
             Self::NotText { .. }
+            | Self::BadShare(_)
             | Self::NoModel(_)
             | Self::RawInput { .. }
             | Self::BadHex(_)

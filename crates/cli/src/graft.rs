@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::args::ModelArgs;
 use crate::error::CliError;
 use crate::graft_args::{AidArgs, FileFormat, GraftArgs, TransferArgs};
+use crate::hypernet;
 use crate::load::{self, ModelFiles};
 
 /// What became of the tokens.
@@ -72,6 +73,7 @@ pub struct Loaded {
     text: Option<String>,
     encoder: Option<TextEncoder>,
     donor: Option<SourceModel>,
+    hypernetwork: Option<PathBuf>,
 }
 
 impl Loaded {
@@ -101,6 +103,7 @@ impl Loaded {
             text,
             encoder,
             donor,
+            hypernetwork: args.hypernetwork.clone(),
         })
     }
 }
@@ -120,6 +123,10 @@ pub async fn vocabulary(
         target,
         overlap: &overlap,
     };
+    let network = match &loaded.hypernetwork {
+        Some(path) => Some(hypernet::network(path, model).await?),
+        None => None,
+    };
     let aids = Aids {
         decoder: Some(model.decoder()),
         text: loaded.text.as_deref(),
@@ -128,6 +135,7 @@ pub async fn vocabulary(
             .as_ref()
             .map(|encoder| encoder as &dyn TextVectors),
         donor: loaded.donor.as_ref(),
+        hypernetwork: network.as_ref(),
     };
     let bar = bar("preparing");
     let mut prepared = method.prepare(context, aids, shown(&bar)).await?;

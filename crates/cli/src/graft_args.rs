@@ -19,6 +19,9 @@ pub struct AidArgs {
     /// omp: a model file whose own tokenizer is the one to be grafted.
     #[arg(long, value_name = "FILE")]
     pub donor: Option<PathBuf>,
+    /// hypernetwork: what `lexigraft hypernet train` wrote for this model.
+    #[arg(long, value_name = "FILE")]
+    pub hypernetwork: Option<PathBuf>,
 }
 
 /// Which tokenizer is grafted.
@@ -48,8 +51,8 @@ pub struct GraftArgs {
     pub model: ModelArgs,
     #[command(flatten)]
     pub transfer: TransferArgs,
-    /// How new rows are made: zero, mean, fvt, wechsel, focus, token-adapt or omp, each also with
-    /// +first-piece.
+    /// How new rows are made: zero, mean, fvt, wechsel, focus, token-adapt, omp or hypernetwork, each
+    /// also with +first-piece.
     #[arg(long, default_value = "fvt")]
     pub method: Method,
     /// The folder to write the grafted model to; it is made if it is not there.

@@ -12,6 +12,7 @@ mod graft;
 mod graft_args;
 mod graft_eval;
 mod graft_report;
+mod hypernet;
 mod load;
 mod score;
 mod see;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             Command::Graft(args) => graft::run(args).await,
             Command::GraftEval(args) => graft_eval::run(args).await,
             Command::Tokenizer(args) => graft_report::run(args).await,
+            Command::Hypernet(command) => hypernet::run(command).await,
             Command::See(args) => see::run(args).await,
             Command::SeeEval(args) => see::run_eval(args).await,
         }

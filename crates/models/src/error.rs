@@ -41,6 +41,10 @@ pub enum ModelError {
     DeviceLost(String),
     #[error("the device failed its self-test and is not used: {0}. Choose the CPU device")]
     SelfTest(String),
+    #[error(
+        "this hypernetwork was made for {base}, and these are not its rows; load that model, or train a hypernetwork for this one"
+    )]
+    WrongBaseModel { base: String },
     #[error("{0}")]
     InvalidArgument(String),
 }
@@ -57,6 +61,7 @@ impl ModelError {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::NoWebGpu(_) => "no-webgpu",
             Self::DeviceLost(_) | Self::SelfTest(_) => "device-lost",
+            Self::WrongBaseModel { .. } => "wrong-base-model",
             Self::InvalidArgument(_) => "invalid-argument",
         }
     }

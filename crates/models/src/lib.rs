@@ -11,6 +11,7 @@ pub mod decoder;
 pub mod device;
 pub mod encoder;
 mod error;
+pub mod hypernetwork;
 mod linear;
 mod loader;
 mod norm;

@@ -52,6 +52,26 @@ pub fn rope_tables(
     }
 }
 
+/// Cosine and sine of each of `positions` and each of the `head_dim / 2` pairs: `[positions,
+/// head_dim / 2]`, on the host.
+pub fn rope_angles(
+    head_dim: usize,
+    positions: usize,
+    theta: f64,
+    scaling: &RopeScaling,
+) -> Vec<(f32, f32)> {
+    let frequencies = frequencies(head_dim, theta, scaling);
+    (0..positions)
+        .flat_map(|position| {
+            let frequencies = frequencies.iter();
+            frequencies.map(move |frequency| {
+                let (sin, cos) = (position as f64 * frequency).sin_cos();
+                (cos as f32, sin as f32)
+            })
+        })
+        .collect()
+}
+
 /// Angle per position of each of the `head_dim / 2` pairs, in radians.
 fn frequencies(head_dim: usize, theta: f64, scaling: &RopeScaling) -> Vec<f64> {
     let half = head_dim / 2;

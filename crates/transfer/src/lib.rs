@@ -7,6 +7,7 @@
 //!
 //! * [`TokenTable`] brings a vocabulary to bytes, so that `Ġthe`, `▁the` and ` the` are one string.
 //! * [`Overlap`] says which tokens keep a row of the model, bit for bit.
+//! * [`hypernetwork`] predicts rows, and with the feature `train` learns to.
 //! * [`initialise`] holds the methods that make the other rows, one a file, behind one trait.
 //! * [`transplant`] runs a method in batches and quantises its rows on the way in.
 //!
@@ -18,6 +19,7 @@
 mod error;
 pub mod export;
 mod graft;
+pub mod hypernetwork;
 pub mod initialise;
 mod lossless;
 mod method;

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use lexigraft_models::decoder::Decoder;
+use lexigraft_models::hypernetwork::Hypernetwork;
 
+use crate::hypernetwork::Predicted;
 use crate::initialise::{
     ATOMS, Combined, FirstPiece, FirstPieceOptions, Focus, Fvt, Mean, Omp, PieceBigrams,
     TextVectors, TokenAdapt, TokenAdaptOptions, Wechsel, Zero,
@@ -41,9 +43,11 @@ pub enum Input {
     TokenAdapt,
     /// [`Omp`].
     Omp,
+    /// [`Predicted`], whose head has rows of its own.
+    Hypernetwork,
 }
 
-const INPUTS: [(&str, Input); 7] = [
+const INPUTS: [(&str, Input); 8] = [
     ("zero", Input::Zero),
     ("mean", Input::Mean),
     ("fvt", Input::Fvt),
@@ -51,13 +55,14 @@ const INPUTS: [(&str, Input); 7] = [
     ("focus", Input::Focus),
     ("token-adapt", Input::TokenAdapt),
     ("omp", Input::Omp),
+    ("hypernetwork", Input::Hypernetwork),
 ];
 const FIRST_PIECE: &str = "first-piece";
 
 /// What methods need beside the two vocabularies.
 #[derive(Clone, Copy, Default)]
 pub struct Aids<'a> {
-    /// The model itself, for `first-piece`.
+    /// The model itself, for `first-piece` and `hypernetwork`.
     pub decoder: Option<&'a Decoder>,
     /// Text that static vectors of tokens are learned from, for `wechsel` and `focus`.
     pub text: Option<&'a str>,
@@ -65,6 +70,8 @@ pub struct Aids<'a> {
     pub encoder: Option<&'a dyn TextVectors>,
     /// A model whose own tokenizer is the target, for `omp`.
     pub donor: Option<&'a SourceModel>,
+    /// Made for this model, for `hypernetwork`.
+    pub hypernetwork: Option<&'a Hypernetwork>,
 }
 
 impl Method {
@@ -104,6 +111,11 @@ impl Method {
                 let what = "a donor: a model whose own tokenizer is the one to be grafted";
                 let donor = needed(aids.donor, self, what)?;
                 Box::new(Omp::new(context, donor, ATOMS)?)
+            }
+            Input::Hypernetwork => {
+                let network = needed(aids.hypernetwork, self, "a hypernetwork")?;
+                let decoder = needed(aids.decoder, self, "the model itself")?;
+                Box::new(Predicted::new(context, network, decoder)?)
             }
         };
         if !self.first_piece {

@@ -36,6 +36,11 @@ impl DecoderBlock {
         self.feed_forward.forward_add(x, &self.feed_forward_norm)
     }
 
+    /// `x` plus the feed-forward network alone: `[tokens, hidden] -> [tokens, hidden]`.
+    pub(super) fn feed_forward_add(&self, x: Tensor<2>) -> Tensor<2> {
+        self.feed_forward.forward_add(x, &self.feed_forward_norm)
+    }
+
     pub(super) fn resident_bytes(&self) -> u64 {
         self.attention.resident_bytes()
             + self.feed_forward.gate_up.resident_bytes()

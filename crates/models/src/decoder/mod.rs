@@ -9,6 +9,7 @@ mod cache;
 mod config;
 mod graft;
 pub mod llama;
+mod sequences;
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl Decoder {
     /// `progress` breaks.
     pub async fn load<S: ByteSource>(
         checkpoint: &Checkpoint<S>,
-        config: DecoderConfig,
+        mut config: DecoderConfig,
         device: &ComputeDevice,
         progress: LoadProgress<'_>,
     ) -> Result<Self, ModelError> {
@@ -62,15 +63,14 @@ impl Decoder {
         loader.check_heads(config.head_dim)?;
         loader.check_kernels(KernelFamily::Decoder).await?;
         let parts = llama::load(&mut loader, &config).await?;
-        let scaling = match parts.rope_divisors {
-            Some(divisors) => crate::RopeScaling::Divisors(divisors),
-            None => config.rope_scaling.clone(),
-        };
+        if let Some(divisors) = parts.rope_divisors {
+            config.rope_scaling = crate::RopeScaling::Divisors(divisors);
+        }
         let rope = rope_tables(
             config.head_dim,
             config.context_length,
             config.rope_theta,
-            &scaling,
+            &config.rope_scaling,
             device.burn(),
         );
         let resident_bytes = parts.embedding.resident_bytes()

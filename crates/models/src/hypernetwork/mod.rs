@@ -1,0 +1,168 @@
+//! A hypernetwork: rows of new tokens from the rows of the pieces that the source tokenizer cuts
+//! them into (after ZeTT, arXiv 2405.07883).
+//!
+//! ```text
+//! rows of the pieces ──► the model's own first blocks ──► last piece's state ─┐
+//!                   └──────────────────► first piece, last piece ─────────────┴──► head
+//! ```
+//!
+//! The head gives what is added to the mean of the pieces' rows, so that a head of noughts is FVT.
+//! The blocks are borrowed from the base model: what a model does first with the pieces of a word is
+//! to put them together (arXiv 2410.05864), and nothing has to be stored for it but the head.
+
+mod config;
+
+use burn::tensor::Tensor;
+use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_kernels::ops;
+
+use crate::decoder::Decoder;
+use crate::loader::WeightLoader;
+use crate::{Linear, LoadProgress, ModelError};
+
+pub use config::{HypernetworkConfig, fingerprint};
+
+/// Most pieces of a token that are looked at.
+pub const MAX_PIECES: usize = 7;
+
+/// What the head sees, in multiples of the hidden size: the last state, the first piece's row, the
+/// last piece's row.
+const FEATURES: usize = 3;
+
+/// A trained head, on the device of the base model.
+#[derive(Debug)]
+pub struct Hypernetwork {
+    config: HypernetworkConfig,
+    norm_eps: f32,
+    head: Linear,
+    /// Spread of each dimension of the base model's rows, `[hidden]`.
+    spread: Vec<f32>,
+    /// A direction whose product with the base model's last states is near one, `[hidden]`.
+    bias_direction: Vec<f32>,
+}
+
+/// Rows of a batch of tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HypernetworkRows {
+    /// Of the embedding, `[tokens, hidden]`.
+    pub input: Vec<f32>,
+    /// Of the head, `[tokens, hidden]`.
+    pub output: Vec<f32>,
+}
+
+impl Hypernetwork {
+    /// Loads what `lexigraft hypernet train` wrote, for `base`.
+    ///
+    /// # Errors
+    /// `bad-config` for a file that is no hypernetwork, `wrong-base-model` for another size of
+    /// model, `missing-tensor` and `bad-checkpoint` for a damaged file, `aborted` when `progress`
+    /// breaks. Whether the rows are those it was made for, the maker of rows has to ask
+    /// [`check_base`](HypernetworkConfig::check_base).
+    pub async fn load<S: ByteSource>(
+        checkpoint: &Checkpoint<S>,
+        base: &Decoder,
+        progress: LoadProgress<'_>,
+    ) -> Result<Self, ModelError> {
+        let config = HypernetworkConfig::from_checkpoint(checkpoint)?;
+        let hidden = config.hidden;
+        if base.config().hidden_size != hidden || base.config().layers < config.layers {
+            return Err(ModelError::WrongBaseModel {
+                base: config.base_name,
+            });
+        }
+        let mut loader = WeightLoader::new(checkpoint, base.device(), progress);
+        let head = loader
+            .linear("head.weight", None, 2 * hidden + 2, FEATURES * hidden)
+            .await?;
+        Ok(Self {
+            head,
+            spread: loader.host_vector("spread", hidden).await?,
+            bias_direction: loader.host_vector("bias_direction", hidden).await?,
+            norm_eps: base.config().norm_eps as f32,
+            config,
+        })
+    }
+
+    pub fn config(&self) -> &HypernetworkConfig {
+        &self.config
+    }
+
+    /// Rows of tokens of `count` pieces each, two to [`MAX_PIECES`], from the base model's rows of
+    /// the pieces: `[tokens, count, hidden]`. `base` is the decoder that it was loaded for.
+    ///
+    /// # Errors
+    /// `invalid-argument` for another number of pieces or values that are not whole tokens.
+    pub async fn rows(
+        &self,
+        base: &Decoder,
+        pieces: Vec<f32>,
+        count: usize,
+    ) -> Result<HypernetworkRows, ModelError> {
+        let hidden = self.config.hidden;
+        if !(2..=MAX_PIECES).contains(&count) || !pieces.len().is_multiple_of(count * hidden) {
+            return Err(ModelError::InvalidArgument(format!(
+                "{} values in tokens of {count} pieces; a hypernetwork takes 2 to {MAX_PIECES} \
+                 pieces of {hidden} values",
+                pieces.len()
+            )));
+        }
+        let tokens = pieces.len() / (count * hidden);
+        let states = base
+            .last_states(pieces.clone(), count, self.config.layers)
+            .await?;
+        let features = self.features(&states, &pieces, count);
+        let features: Tensor<2> =
+            ops::from_host(features, [tokens, FEATURES * hidden], base.device().burn());
+        let raw = ops::to_host(self.head.forward(features)).await?;
+        let mut input = Vec::with_capacity(tokens * hidden);
+        let mut output = Vec::with_capacity(tokens * hidden);
+        let raw = raw.chunks_exact(2 * hidden + 2);
+        for (raw, pieces) in raw.zip(pieces.chunks_exact(count * hidden)) {
+            self.combine(raw, pieces, count, &mut input, &mut output);
+        }
+        Ok(HypernetworkRows { input, output })
+    }
+
+    /// What the head sees of each token: `[tokens, FEATURES * hidden]`.
+    fn features(&self, states: &[f32], pieces: &[f32], count: usize) -> Vec<f32> {
+        let hidden = self.config.hidden;
+        let mut features = Vec::with_capacity(states.len() * FEATURES);
+        let tokens = states.chunks_exact(hidden);
+        for (state, pieces) in tokens.zip(pieces.chunks_exact(count * hidden)) {
+            let square: f32 = state.iter().map(|x| x * x).sum();
+            let scale = 1.0 / (square / hidden as f32 + self.norm_eps).sqrt();
+            features.extend(state.iter().map(|x| x * scale));
+            for at in [0, count - 1] {
+                let row = pieces.iter().skip(at * hidden).zip(&self.spread);
+                features.extend(row.map(|(x, spread)| x / spread));
+            }
+        }
+        features
+    }
+
+    /// The two rows of one token from what the head says of it.
+    fn combine(
+        &self,
+        raw: &[f32],
+        pieces: &[f32],
+        count: usize,
+        input: &mut Vec<f32>,
+        output: &mut Vec<f32>,
+    ) {
+        let hidden = self.config.hidden;
+        let (of_input, rest) = raw.split_at(hidden);
+        let (of_output, rest) = rest.split_at(hidden);
+        let [gate, bias] = *rest else {
+            return;
+        };
+        let rows = of_input.iter().zip(of_output);
+        let sides = self.spread.iter().zip(&self.bias_direction);
+        for (i, ((of_input, of_output), (spread, direction))) in rows.zip(sides).enumerate() {
+            let column = || pieces.iter().skip(i).step_by(hidden);
+            let mean = column().sum::<f32>() / count as f32;
+            let first = column().next().copied().unwrap_or(mean);
+            input.push(mean + of_input * spread);
+            output.push(mean + of_output * spread + gate * (first - mean) + bias * direction);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Rows from a trained hypernetwork.
+
+use std::collections::BTreeMap;
+
+use lexigraft_models::decoder::Decoder;
+use lexigraft_models::hypernetwork::{Hypernetwork, MAX_PIECES, fingerprint};
+
+use crate::initialise::RowsFuture;
+use crate::{Context, Head, Initialise, Rows, TransferError};
+
+/// Input and output rows as the hypernetwork predicts them from the source's pieces of a token.
+///
+/// Of more than [`MAX_PIECES`] pieces the first ones are looked at. A token of one piece, beside
+/// bytes that the source has no token for, gets that piece's row, and one without a piece the mean
+/// row. The head has rows of its own.
+pub struct Predicted<'c> {
+    context: Context<'c>,
+    network: &'c Hypernetwork,
+    decoder: &'c Decoder,
+}
+
+/// Tokens that one pass of the network takes.
+const BATCH: usize = 256;
+
+impl<'c> Predicted<'c> {
+    /// `network` must have been made for the rows of the source, and loaded for `decoder`, the
+    /// source itself.
+    ///
+    /// # Errors
+    /// `wrong-base-model`.
+    pub fn new(
+        context: Context<'c>,
+        network: &'c Hypernetwork,
+        decoder: &'c Decoder,
+    ) -> Result<Self, TransferError> {
+        let source = context.source;
+        network
+            .config()
+            .check_base(&fingerprint(source.input().blocks()))?;
+        if network.config().hidden != source.hidden() {
+            return Err(TransferError::Mismatch(format!(
+                "the hypernetwork makes rows of {} elements, and the model's have {}",
+                network.config().hidden,
+                source.hidden()
+            )));
+        }
+        Ok(Self {
+            context,
+            network,
+            decoder,
+        })
+    }
+
+    async fn predict(&self, ids: &[u32]) -> Result<Rows, TransferError> {
+        let source = self.context.source;
+        let hidden = source.hidden();
+        let mut input = vec![0f32; ids.len() * hidden];
+        let mut output = input.clone();
+        let mut groups: BTreeMap<usize, Vec<(usize, Vec<u32>)>> = BTreeMap::new();
+        let slots = input
+            .chunks_exact_mut(hidden)
+            .zip(output.chunks_exact_mut(hidden));
+        for (place, (id, (input, output))) in ids.iter().zip(slots).enumerate() {
+            let mut pieces = source.pieces(self.context.bytes(*id)?);
+            match pieces.as_slice() {
+                [] => {
+                    input.copy_from_slice(source.mean());
+                    output.copy_from_slice(source.output_mean());
+                }
+                [piece] => {
+                    source.input().row_into(*piece, input)?;
+                    source.output().row_into(*piece, output)?;
+                }
+                _ => {
+                    pieces.truncate(MAX_PIECES);
+                    let group = groups.entry(pieces.len()).or_default();
+                    group.push((place, pieces));
+                }
+            }
+        }
+        for (count, group) in &groups {
+            for batch in group.chunks(BATCH) {
+                let pieces: Vec<u32> = batch.iter().flat_map(|(_, ids)| ids).copied().collect();
+                let rows = source.input().gather(&pieces)?;
+                let made = self.network.rows(self.decoder, rows, *count).await?;
+                place(batch, &made.input, hidden, &mut input);
+                place(batch, &made.output, hidden, &mut output);
+            }
+        }
+        Ok(Rows {
+            input,
+            output: Some(output),
+            bias: None,
+        })
+    }
+}
+
+/// Puts the rows of a batch where their tokens are.
+fn place(batch: &[(usize, Vec<u32>)], rows: &[f32], hidden: usize, out: &mut [f32]) {
+    for ((at, _), row) in batch.iter().zip(rows.chunks_exact(hidden)) {
+        if let Some(slot) = out.chunks_exact_mut(hidden).nth(*at) {
+            slot.copy_from_slice(row);
+        }
+    }
+}
+
+impl Initialise for Predicted<'_> {
+    fn name(&self) -> &'static str {
+        "hypernetwork"
+    }
+
+    fn head(&self) -> Head {
+        Head::Own { bias: false }
+    }
+
+    fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
+        Box::pin(self.predict(ids))
+    }
+}

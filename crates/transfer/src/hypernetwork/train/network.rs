@@ -1,0 +1,163 @@
+//! The hypernetwork as it is trained.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::block::{BLOCK_TENSORS, BlockWeights, Frame, Sizes, block, block_last, rms_norm};
+
+/// Most pieces of a token that the network looks at.
+pub const MAX_PIECES: usize = 7;
+
+/// What the head looks at, in multiples of the hidden size: the last state, the first piece, the
+/// last piece.
+pub const FEATURES: usize = 3;
+
+/// All weights as one list, in the order of [`Network::forward`]: blocks, last norm, head.
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub sizes: Sizes,
+    pub params: Vec<Tensor<2>>,
+    /// Spread of each dimension of the source rows, `[1, hidden]`.
+    pub spread: Tensor<2>,
+    /// A direction whose product with normalised hidden states is near one, `[1, hidden]`.
+    pub bias_direction: Tensor<2>,
+}
+
+/// Rows of a batch.
+pub struct Rows {
+    /// For the input embedding, `[batch, hidden]`.
+    pub input: Tensor<2>,
+    /// For the output head, `[batch, hidden]`.
+    pub output: Tensor<2>,
+}
+
+impl Network {
+    /// Blocks that begin as the frozen model's first ones, and a head of noughts, so that the
+    /// network begins as FVT.
+    pub fn new(
+        sizes: Sizes,
+        blocks: &[BlockWeights],
+        spread: Tensor<2>,
+        bias_direction: Tensor<2>,
+        device: &Device,
+    ) -> Self {
+        let mut params: Vec<Tensor<2>> = blocks.iter().flat_map(BlockWeights::to_list).collect();
+        params.push(Tensor::ones([1, sizes.hidden], device));
+        params.push(Tensor::zeros(
+            [FEATURES * sizes.hidden, 2 * sizes.hidden + 2],
+            device,
+        ));
+        Self {
+            sizes,
+            params,
+            spread,
+            bias_direction,
+        }
+    }
+
+    pub fn layers(&self) -> usize {
+        (self.params.len() - 2) / BLOCK_TENSORS
+    }
+
+    /// Handles of the same weights that gather gradients in a graph of their own.
+    pub fn leaves(&self) -> Self {
+        let params = self.params.iter();
+        Self {
+            params: params
+                .map(|p| p.clone().inner().autodiff().require_grad())
+                .collect(),
+            spread: self.spread.clone().inner().autodiff(),
+            bias_direction: self.bias_direction.clone().inner().autodiff(),
+            ..*self
+        }
+    }
+
+    /// What the head looks at: `[batch, pieces, hidden] -> [batch, FEATURES * hidden]`.
+    pub fn features(&self, pieces: Tensor<3>, frame: &Frame) -> Tensor<2> {
+        let [batch, count, hidden] = pieces.dims();
+        let layers = self.layers();
+        let mut x = pieces.clone();
+        let mut last = None;
+        for (index, list) in self
+            .params
+            .chunks_exact(BLOCK_TENSORS)
+            .take(layers)
+            .enumerate()
+        {
+            let Some(weights) = BlockWeights::from_list(list) else {
+                continue;
+            };
+            if index + 1 == layers {
+                last = Some(block_last(x.clone(), &weights, frame));
+            } else {
+                x = block(x, &weights, frame);
+            }
+        }
+        let last = last.unwrap_or_else(|| x.narrow(1, count - 1, 1).reshape([batch, hidden]));
+        let norm = &self.params[layers * BLOCK_TENSORS];
+        let piece = |at: usize| {
+            let row = pieces.clone().narrow(1, at, 1).reshape([batch, hidden]);
+            row / self.spread.clone()
+        };
+        Tensor::cat(
+            vec![
+                rms_norm(last, norm, self.sizes.eps),
+                piece(0),
+                piece(count - 1),
+            ],
+            1,
+        )
+    }
+
+    /// The head, `[FEATURES * hidden, 2 * hidden + 2]`.
+    pub fn head(&self) -> &Tensor<2> {
+        &self.params[self.layers() * BLOCK_TENSORS + 1]
+    }
+
+    pub fn set_head(&mut self, head: Tensor<2>) {
+        let at = self.layers() * BLOCK_TENSORS + 1;
+        self.params[at] = head;
+    }
+
+    /// Rows of tokens of `pieces` pieces each, from the source rows of the pieces,
+    /// `[batch, pieces, hidden]`.
+    pub fn forward(&self, pieces: Tensor<3>, frame: &Frame) -> Rows {
+        let [batch, _, hidden] = pieces.dims();
+        let features = self.features(pieces.clone(), frame);
+        let mean = pieces.clone().mean_dim(1).reshape([batch, hidden]);
+        let first = pieces.narrow(1, 0, 1).reshape([batch, hidden]);
+        self.rows(features, mean, first, self.head())
+    }
+
+    /// Rows from what the head sees, the mean and the first of the pieces' rows.
+    pub fn rows(
+        &self,
+        features: Tensor<2>,
+        mean: Tensor<2>,
+        first: Tensor<2>,
+        head: &Tensor<2>,
+    ) -> Rows {
+        let hidden = self.sizes.hidden;
+        let raw = features.matmul(head.clone());
+        let part = |first: usize, count: usize| raw.clone().narrow(1, first, count);
+        let input = mean.clone() + part(0, hidden) * self.spread.clone();
+        let output = mean.clone()
+            + part(hidden, hidden) * self.spread.clone()
+            + (first - mean) * part(2 * hidden, 1)
+            + part(2 * hidden + 1, 1) * self.bias_direction.clone();
+        Rows { input, output }
+    }
+}
+
+/// Source rows of pieces as a tensor `[batch, pieces, hidden]`; all of `batch` have as many pieces.
+pub fn gather(rows: &[f32], hidden: usize, batch: &[&[u32]], device: &Device) -> Tensor<3> {
+    let count = batch.first().map_or(0, |pieces| pieces.len());
+    let mut values = Vec::with_capacity(batch.len() * count * hidden);
+    for &id in batch.iter().copied().flatten() {
+        let start = id as usize * hidden;
+        values.extend_from_slice(&rows[start..start + hidden]);
+    }
+    Tensor::from_data(
+        TensorData::new(values, [batch.len(), count, hidden]),
+        device,
+    )
+}

@@ -1,0 +1,512 @@
+//! A whole training run: ridge, reading, training of the head, each of which can be taken up again.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use lexigraft_text::Tokenizer;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::block::Frame;
+use super::context::{self, Objective, Target, Window};
+use super::frozen::{FrozenModel, piece_vocabulary};
+use super::head::{FeatureTable, HeadPredictor};
+use super::network::Network;
+use super::splits::{Split, Splitter};
+use super::step::{Optimiser, rate};
+use super::{TrainError, cache, in_two_threads, regression, ridge, statistics, store};
+use crate::hypernetwork::pieces::PieceVocabulary;
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where checkpoints, the log and what the model read are kept.
+    pub folder: PathBuf,
+    /// Blocks of the model that the pieces go through.
+    pub layers: usize,
+    /// Forced splits for the ridge regression.
+    pub ridge_splits: usize,
+    /// Ridge as a share of the mean eigenvalue.
+    pub ridge: f64,
+    /// Windows of 128 tokens that the frozen model reads.
+    pub windows: usize,
+    /// Stop reading after this many seconds, with the windows there are.
+    pub read_seconds: f64,
+    /// The block whose states are matched.
+    pub middle: usize,
+    /// Seconds of training; the rate follows the clock, so that a busy machine gets a whole
+    /// schedule.
+    pub seconds: f64,
+    pub rate: f64,
+    pub input_weight: f64,
+    pub output_weight: f64,
+    pub split_weight: f64,
+    /// Every how many steps the input loss is taken, which costs the most.
+    pub input_every: usize,
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("hypernetwork"),
+            layers: 2,
+            ridge_splits: 24_000,
+            ridge: 0.03,
+            windows: 500,
+            read_seconds: f64::INFINITY,
+            middle: 4,
+            seconds: 1200.0,
+            rate: 1.5e-3,
+            input_weight: 1.0,
+            output_weight: 0.3,
+            split_weight: 0.3,
+            input_every: 4,
+            seed: 5,
+        }
+    }
+}
+
+/// Which part of a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Ridge,
+    Reading,
+    Features,
+    Training,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct LogLine {
+    pub step: usize,
+    pub seconds: f64,
+    /// Running mean of the input loss.
+    pub input: f64,
+    /// Running mean of the output loss, in nats a token.
+    pub output: f64,
+    /// Of windows that are not trained on.
+    pub held_output: f64,
+    /// Cosine of predicted and true rows of held-out tokens.
+    pub cosine: f64,
+}
+
+/// Called with the phase, the share of it that is done, and a new line of the log.
+pub type Progress<'a> = &'a mut (dyn FnMut(Phase, f64, Option<&LogLine>) + Send);
+
+/// Windows of a batch.
+const BATCH: usize = 8;
+/// New tokens drawn beside those of a batch, and how many there are to draw from.
+const NEGATIVES: usize = 250;
+const POOL: usize = 2500;
+/// Splits that go on being asked, and how many of them a step.
+const SPLITS: usize = 6000;
+const SPLIT_BATCH: usize = 256;
+/// Seconds between checkpoints.
+const REPORT: f64 = 60.0;
+
+/// A frozen model, the tokenizers to train on, and what has been made so far.
+pub struct Trainer {
+    options: Options,
+    pub model: FrozenModel,
+    source: Tokenizer,
+    vocabulary: PieceVocabulary,
+    targets: Vec<Target>,
+    pub network: Network,
+    frames: Vec<Frame>,
+    device: Device,
+}
+
+impl Trainer {
+    /// # Errors
+    /// `missing-tensor` and `bad-checkpoint` for a file that is no Llama model in GGUF,
+    /// `invalid-argument` for no tokenizer.
+    pub async fn new<S: ByteSource>(
+        checkpoint: &Checkpoint<S>,
+        source: Tokenizer,
+        targets: Vec<(String, Tokenizer)>,
+        options: Options,
+    ) -> Result<Self, TrainError> {
+        if targets.is_empty() {
+            return Err(TrainError::Nothing("tokenizers"));
+        }
+        let device = Device::flex();
+        let model = FrozenModel::load(checkpoint, &device).await?;
+        let vocabulary = piece_vocabulary(checkpoint, &source)?;
+        let targets = targets
+            .into_iter()
+            .map(|(name, tokenizer)| Target::new(&name, tokenizer, &vocabulary))
+            .collect();
+        let layers = options.layers.min(model.blocks.len());
+        let blocks = model.blocks.get(..layers).unwrap_or_default();
+        let none = Tensor::zeros([1, model.sizes.hidden], &device);
+        let network = Network::new(model.sizes, blocks, model.spread(&device), none, &device);
+        Ok(Self {
+            frames: regression::frames(&model, &device),
+            network,
+            model,
+            source,
+            vocabulary,
+            targets,
+            options,
+            device,
+        })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.options.folder.join(name)
+    }
+
+    /// Fits the head in closed form, unless a checkpoint is there.
+    pub fn ridge(&mut self, progress: Progress<'_>) -> Result<(), TrainError> {
+        std::fs::create_dir_all(&self.options.folder)?;
+        progress(Phase::Ridge, 0.0, None);
+        if !self.file("network.safetensors").exists() {
+            let splitter = Splitter::new(&self.vocabulary)?;
+            let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
+            let splits: Vec<Split> = (0..self.options.ridge_splits)
+                .map(|_| splitter.draw(&mut rng))
+                .collect();
+            let (strength, device) = (self.options.ridge, self.device.clone());
+            ridge::fit(
+                &mut self.network,
+                &self.model,
+                &self.frames,
+                &splits,
+                strength,
+                &device,
+            );
+            store::save(&self.network, None, 0.0, &self.file("ridge.safetensors"))?;
+        }
+        progress(Phase::Ridge, 1.0, None);
+        Ok(())
+    }
+
+    /// Has the frozen model read windows of the texts, each with its share, into files; what they
+    /// hold already is not read again.
+    pub fn read(
+        &self,
+        texts: &[(String, f64)],
+        progress: Progress<'_>,
+    ) -> Result<Vec<Window>, TrainError> {
+        let chosen = self.choose(texts)?;
+        let (hidden, device) = (self.model.sizes.hidden, &self.device);
+        let rows = TensorData::new(self.model.rows.to_vec(), [self.model.vocab, hidden]);
+        let head = Tensor::<2>::from_data(rows, device).transpose();
+        let masks: Vec<Tensor<2>> = self
+            .targets
+            .iter()
+            .map(|target| self.mask(target))
+            .collect();
+        let start = Instant::now();
+        let batches: Vec<_> = chosen.chunks(4).collect();
+        let progress = std::sync::Mutex::new(progress);
+        let run = |parity: usize| -> Result<Vec<Window>, TrainError> {
+            let path = self.file(&format!("windows-{parity}"));
+            let mut windows = cache::read(&path)?;
+            let known = windows.len().div_ceil(4);
+            let mut file = File::options().create(true).append(true).open(&path)?;
+            let mine: Vec<_> = batches.iter().skip(parity).step_by(2).collect();
+            for (index, batch) in mine.iter().enumerate().skip(known) {
+                if start.elapsed().as_secs_f64() > self.options.read_seconds {
+                    break;
+                }
+                let (model, middle) = (&self.model, self.options.middle);
+                let read = context::read(model, &self.source, batch, middle, &head, &masks, device);
+                cache::append(&mut file, &read)?;
+                windows.extend(read);
+                if parity == 0
+                    && let Ok(mut progress) = progress.lock()
+                {
+                    progress(Phase::Reading, (index + 1) as f64 / mine.len() as f64, None);
+                }
+            }
+            Ok(windows)
+        };
+        let (even, odd) = in_two_threads(|| run(0), || run(1));
+        Ok([even?, odd?].concat())
+    }
+
+    /// Windows of all texts, mixed.
+    fn choose(&self, texts: &[(String, f64)]) -> Result<Vec<(String, Vec<u32>)>, TrainError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
+        let total: f64 = texts.iter().map(|(_, share)| share).sum();
+        let mut chosen = Vec::new();
+        for (text, share) in texts {
+            let wanted = self.options.windows as f64 * share / total.max(1e-9);
+            // A window is some five hundred bytes; twice as much is enough to choose from.
+            let text: String = text.chars().take(wanted as usize * 1000).collect();
+            let mut found = context::windows(&self.source, &text, 128)?;
+            shuffle(&mut found, &mut rng);
+            found.truncate(wanted as usize);
+            chosen.extend(found);
+        }
+        shuffle(&mut chosen, &mut rng);
+        if chosen.len() < 2 * BATCH {
+            return Err(TrainError::Nothing("text"));
+        }
+        Ok(chosen)
+    }
+
+    fn mask(&self, target: &Target) -> Tensor<2> {
+        let shared = target.shared(self.model.vocab);
+        let mask: Vec<f32> = shared.iter().map(|&x| if x { 1.0 } else { 0.0 }).collect();
+        Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
+    }
+
+    /// Features of the tokens that occur in the windows, and of some others to draw from.
+    fn tables(
+        &self,
+        windows: &[Window],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<(FeatureTable, Vec<u32>)>, TrainError> {
+        let mut tables = Vec::with_capacity(self.targets.len());
+        for target in &self.targets {
+            let mut ids: HashSet<u32> = HashSet::new();
+            for window in windows {
+                let found = target.tokenizer.encode(&window.text, false)?;
+                ids.extend(found.into_iter().filter(|&id| target.pieces(id).is_some()));
+            }
+            let mut pool = Vec::new();
+            if target.new.is_empty() {
+                return Err(TrainError::Nothing("new tokens"));
+            }
+            for _ in 0..POOL {
+                let id = target.new[rng.random_range(0..target.new.len())];
+                if ids.insert(id) {
+                    pool.push(id);
+                }
+            }
+            let tokens: Vec<(u32, &[u32])> = ids
+                .iter()
+                .filter_map(|&id| Some((id, target.pieces(id)?)))
+                .collect();
+            tables.push((self.table(&tokens), pool));
+        }
+        Ok(tables)
+    }
+
+    fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
+        FeatureTable::new(
+            &self.network,
+            &self.model,
+            &self.frames,
+            tokens,
+            &self.device,
+        )
+    }
+
+    /// Trains the head; a checkpoint in the folder is gone on from.
+    pub fn train(
+        &mut self,
+        mut windows: Vec<Window>,
+        progress: Progress<'_>,
+    ) -> Result<(), TrainError> {
+        let (hidden, device) = (self.model.sizes.hidden, self.device.clone());
+        let tracked = device.clone().autodiff();
+        let held_windows = windows.split_off(windows.len() - windows.len() / 12);
+        let statistics = statistics::of(&windows, hidden, &device);
+        let mut optimiser = Optimiser::new(1, 0.0);
+        let path = self.file("network.safetensors");
+        let mut before = 0.0;
+        if path.exists() {
+            before = store::load(&mut self.network, &mut optimiser, &path, &device)?;
+        } else {
+            let ridge = self.file("ridge.safetensors");
+            store::load(&mut self.network, &mut optimiser, &ridge, &device)?;
+            self.network.bias_direction = statistics.direction.clone();
+        }
+        progress(Phase::Features, 0.0, None);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
+        let everything = [windows.as_slice(), held_windows.as_slice()].concat();
+        let tables = self.tables(&everything, &mut rng)?;
+        drop(everything);
+        let splitter = Splitter::new(&self.vocabulary)?;
+        let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
+        let held: Vec<Split> = {
+            let all = Splitter::held_out_splits(&self.vocabulary);
+            all.into_iter().take(600).collect()
+        };
+        let (split_table, held_table) = (self.split_table(&splits), self.split_table(&held));
+        let plain = Network {
+            params: Vec::new(),
+            spread: self.network.spread.clone().autodiff(),
+            bias_direction: self.network.bias_direction.clone().autodiff(),
+            sizes: self.network.sizes,
+        };
+        let objective = |which: usize, input_weight: f64| Objective {
+            middle: self.options.middle,
+            middle_spread: statistics.middle_spread.clone().autodiff(),
+            negatives: NEGATIVES,
+            pool: tables[which].1.clone(),
+            input_weight,
+            output_weight: self.options.output_weight,
+        };
+        let (weights, count) = (self.options.input_weight, self.targets.len());
+        let with_input: Vec<_> = (0..count).map(|which| objective(which, weights)).collect();
+        let output_only: Vec<_> = (0..count).map(|which| objective(which, 0.0)).collect();
+        let mut params = vec![self.network.head().clone()];
+        let mut order: Vec<usize> = Vec::new();
+        let mut means = Means::default();
+        let begin = Instant::now();
+        let mut next_report = 0.0;
+        for step in 0.. {
+            let elapsed = before + begin.elapsed().as_secs_f64();
+            let last = elapsed > self.options.seconds;
+            if elapsed - before >= next_report || last {
+                next_report = elapsed - before + REPORT;
+                let head = params[0].clone();
+                let mut held_output = 0.0;
+                for (which, target) in self.targets.iter().enumerate() {
+                    let predictor = HeadPredictor {
+                        table: &tables[which].0,
+                        network: &self.network,
+                        head: head.clone(),
+                        device: &device,
+                    };
+                    let mut rng = ChaCha8Rng::seed_from_u64(99);
+                    let group: Vec<&Window> = held_windows.iter().take(12).collect();
+                    let (losses, _) = context::loss(
+                        &predictor,
+                        &self.model,
+                        &output_only[which],
+                        (target, which),
+                        &group,
+                        &mut rng,
+                        &device,
+                    )?;
+                    held_output += losses.output / count as f64;
+                }
+                let ids: Vec<u32> = (0..held.len() as u32).collect();
+                let rows = held_table.rows(&self.network, &head, &ids, &device).input;
+                let group: Vec<&Split> = held.iter().collect();
+                let wanted = regression::targets(&self.model, &group, &device);
+                let spread = || self.network.spread.clone();
+                let cosines = regression::cosines(rows / spread(), wanted / spread());
+                let line = LogLine {
+                    step,
+                    seconds: elapsed,
+                    input: means.input,
+                    output: means.output,
+                    held_output,
+                    cosine: f64::from(cosines.mean().into_scalar::<f32>()),
+                };
+                self.network.set_head(head);
+                store::save(&self.network, Some(&optimiser), elapsed, &path)?;
+                progress(
+                    Phase::Training,
+                    (elapsed / self.options.seconds).min(1.0),
+                    Some(&line),
+                );
+            }
+            if last {
+                return Ok(());
+            }
+            while order.len() < BATCH {
+                let mut next: Vec<usize> = (0..windows.len()).collect();
+                shuffle(&mut next, &mut rng);
+                order.extend(next);
+            }
+            let batch: Vec<&Window> = order.drain(..BATCH).map(|at| &windows[at]).collect();
+            let which = rng.random_range(0..count);
+            let takes_input = step % self.options.input_every.max(1) == 0;
+            let objective = if takes_input {
+                &with_input[which]
+            } else {
+                &output_only[which]
+            };
+            let seeds: [u64; 2] = [rng.random(), rng.random()];
+            let picks: Vec<u32> = (0..SPLIT_BATCH)
+                .map(|_| rng.random_range(0..splits.len() as u32))
+                .collect();
+            let share = |part: &[&Window], picks: &[u32], seed: u64| {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                let head = params[0].clone().autodiff().require_grad();
+                let predictor = HeadPredictor {
+                    table: &tables[which].0,
+                    network: &plain,
+                    head: head.clone(),
+                    device: &tracked,
+                };
+                let target = (&self.targets[which], which);
+                let (losses, loss) = context::loss(
+                    &predictor,
+                    &self.model,
+                    objective,
+                    target,
+                    part,
+                    &mut rng,
+                    &tracked,
+                )?;
+                let rows = split_table.rows(&plain, &head, picks, &tracked);
+                let group: Vec<&Split> = picks.iter().map(|&at| &splits[at as usize]).collect();
+                let wanted = regression::targets(&self.model, &group, &tracked);
+                let weight = self.options.split_weight / picks.len() as f64;
+                let split = regression::row_loss(rows.input, wanted, &plain.spread);
+                let mut found = (loss + split.mul_scalar(weight)).backward();
+                let gradient = head.grad_remove(&mut found);
+                let gradient = gradient.unwrap_or_else(|| params[0].zeros_like());
+                Ok::<_, TrainError>((losses, gradient))
+            };
+            let (left, right) = in_two_threads(
+                || share(&batch[..BATCH / 2], &picks[..SPLIT_BATCH / 2], seeds[0]),
+                || share(&batch[BATCH / 2..], &picks[SPLIT_BATCH / 2..], seeds[1]),
+            );
+            let ((left, gradient), (right, other)) = (left?, right?);
+            means.add(
+                takes_input.then_some((left.input + right.input) / 2.0),
+                (left.output + right.output) / 2.0,
+            );
+            let place = (elapsed / self.options.seconds * 10_000.0) as usize;
+            let warm = ((step + 1) as f64 / 20.0).min(1.0);
+            let rate = rate(self.options.rate, place, 0, 10_000) * warm;
+            let gradient = (gradient + other).mul_scalar(0.5);
+            optimiser.step(&mut params, vec![gradient], rate);
+        }
+        Ok(())
+    }
+
+    fn split_table(&self, splits: &[Split]) -> FeatureTable {
+        let tokens: Vec<(u32, &[u32])> = (0u32..)
+            .zip(splits)
+            .map(|(at, split)| (at, split.pieces.as_slice()))
+            .collect();
+        self.table(&tokens)
+    }
+
+    /// Writes the head as the file that is loaded beside the base model.
+    pub fn export(&self, base: String, base_name: &str, path: &Path) -> Result<(), TrainError> {
+        store::export(&self.network, base, base_name, path)
+    }
+}
+
+/// Running means of the losses.
+#[derive(Default)]
+struct Means {
+    input: f64,
+    inputs: f64,
+    output: f64,
+    outputs: f64,
+}
+
+impl Means {
+    fn add(&mut self, input: Option<f64>, output: f64) {
+        if let Some(input) = input {
+            self.inputs += 1.0;
+            self.input += (1.0 / self.inputs).max(0.05) * (input - self.input);
+        }
+        self.outputs += 1.0;
+        self.output += (1.0 / self.outputs).max(0.02) * (output - self.output);
+    }
+}
+
+fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+    for at in (1..items.len()).rev() {
+        items.swap(at, rng.random_range(0..=at));
+    }
+}

@@ -1,0 +1,314 @@
+//! Rows from a hypernetwork, on the real model.
+
+mod common;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use common::{checkpoint, smollm2, source, tokenizer};
+use lexigraft_checkpoint::{Checkpoint, MemorySource};
+use lexigraft_decode::LanguageModel;
+use lexigraft_models::ModelError;
+use lexigraft_models::device::read_f32;
+use lexigraft_models::hypernetwork::{Hypernetwork, HypernetworkConfig, fingerprint};
+use lexigraft_transfer::hypernetwork::Predicted;
+use lexigraft_transfer::{
+    Aids, Context, Initialise, Method, Overlap, Rows, SourceModel, TokenTable,
+};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+const HIDDEN: usize = 576;
+const TRAINED: &str = "../../assets/hypernetwork/smollm2-135m.safetensors";
+
+/// A hypernetwork file with this value at each place of the head, row after row.
+fn network_file(base: &str, head: impl Fn(usize) -> f32) -> Vec<u8> {
+    let bytes = |values: Vec<f32>| -> Vec<u8> {
+        let bytes = values.into_iter().flat_map(|x| x.to_le_bytes());
+        bytes.collect()
+    };
+    let shape = vec![2 * HIDDEN + 2, 3 * HIDDEN];
+    let head = bytes((0..shape[0] * shape[1]).map(head).collect());
+    let row = bytes(vec![0.1; HIDDEN]);
+    let view = |shape, bytes| TensorView::new(Dtype::F32, shape, bytes).expect("fits");
+    let tensors = [
+        ("head.weight", view(shape, &head)),
+        ("spread", view(vec![HIDDEN], &row)),
+        ("bias_direction", view(vec![HIDDEN], &row)),
+    ];
+    let config = HypernetworkConfig {
+        hidden: HIDDEN,
+        layers: 2,
+        base: base.to_owned(),
+        base_name: "another model".to_owned(),
+    };
+    let metadata = HashMap::from(config.to_metadata());
+    safetensors::serialize(tensors, Some(metadata)).expect("serialises")
+}
+
+fn load(bytes: Vec<u8>, model: &LanguageModel) -> Result<Hypernetwork, ModelError> {
+    pollster::block_on(async {
+        let checkpoint = Checkpoint::open(MemorySource::new(bytes)).await?;
+        let keep_on = &mut |_, _| ControlFlow::Continue(());
+        Hypernetwork::load(&checkpoint, model.decoder(), keep_on).await
+    })
+}
+
+fn trained(model: &LanguageModel) -> Hypernetwork {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TRAINED);
+    load(std::fs::read(path).expect("is committed"), model).expect("loads")
+}
+
+fn predict(method: &mut dyn Initialise, ids: &[u32]) -> Rows {
+    pollster::block_on(method.rows(ids)).expect("predicts")
+}
+
+/// Some hundred new tokens of a tokenizer, from all over its vocabulary.
+fn some_new(overlap: &Overlap) -> Vec<u32> {
+    overlap.new_ids().step_by(701).take(120).collect()
+}
+
+fn base_of(source: &SourceModel) -> String {
+    fingerprint(source.input().blocks())
+}
+
+#[test]
+fn a_head_of_noughts_is_fvt() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let target = TokenTable::new(&tokenizer("llama3")).expect("reads");
+    let overlap = Overlap::new(source.tokens(), &target);
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let network = load(network_file(&base_of(&source), |_| 0.0), &model).expect("loads");
+    let mut predicted = Predicted::new(context, &network, model.decoder()).expect("fits");
+    let fvt: Method = "fvt".parse().expect("is a method");
+    let keep_on = |_, _| ControlFlow::Continue(());
+    let mut fvt =
+        pollster::block_on(fvt.prepare(context, Aids::default(), keep_on)).expect("prepares");
+    // Beyond seven pieces the means are of other pieces.
+    let short = |id: &u32| source.pieces(target.bytes(*id).expect("has bytes")).len() <= 7;
+    let ids: Vec<u32> = some_new(&overlap).into_iter().filter(short).collect();
+    assert!(ids.len() > 80);
+    let (found, want) = (predict(&mut predicted, &ids), predict(fvt.as_mut(), &ids));
+    let output = found.output.expect("has a head");
+    for (at, want) in want.input.iter().enumerate() {
+        // Sums of the same numbers in another order.
+        assert!((found.input[at] - want).abs() < 1e-6, "input {at}");
+        assert!((output[at] - want).abs() < 1e-6, "output {at}");
+    }
+}
+
+#[test]
+fn the_order_of_a_batch_changes_nothing() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let target = TokenTable::new(&tokenizer("gemma3")).expect("reads");
+    let overlap = Overlap::new(source.tokens(), &target);
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let network = trained(&model);
+    let mut predicted = Predicted::new(context, &network, model.decoder()).expect("fits");
+    let ids = some_new(&overlap);
+    let turned: Vec<u32> = ids.iter().rev().copied().collect();
+    let (there, back) = (
+        predict(&mut predicted, &ids),
+        predict(&mut predicted, &turned),
+    );
+    let rows = |rows: &[f32]| -> Vec<Vec<u32>> {
+        let rows = rows.chunks_exact(HIDDEN);
+        rows.map(|row| row.iter().map(|x| x.to_bits()).collect())
+            .collect()
+    };
+    let mut back_rows = rows(&back.input);
+    back_rows.reverse();
+    assert_eq!(rows(&there.input), back_rows);
+    let mut back_rows = rows(&back.output.expect("has a head"));
+    back_rows.reverse();
+    assert_eq!(rows(&there.output.expect("has a head")), back_rows);
+    // Alone in its batch, a token gets the same row.
+    let alone = predict(&mut predicted, &ids[7..8]);
+    assert_eq!(rows(&alone.input)[0], rows(&there.input)[7]);
+}
+
+#[test]
+fn a_network_of_another_model_is_refused() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let target = TokenTable::new(&tokenizer("qwen3")).expect("reads");
+    let overlap = Overlap::new(source.tokens(), &target);
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let network = load(network_file("0123456789abcdef", |_| 0.0), &model).expect("loads");
+    let error = Predicted::new(context, &network, model.decoder())
+        .err()
+        .expect("is refused");
+    assert_eq!(error.code(), "wrong-base-model");
+    assert!(error.to_string().contains("another model"));
+
+    let other = safetensors::serialize(Vec::<(String, TensorView<'_>)>::new(), None);
+    let error = load(other.expect("serialises"), &model).expect_err("is refused");
+    assert_eq!(error.code(), "bad-config");
+}
+
+/// Held-out tokens of the source itself, from the two pieces that its last merge joins: their rows
+/// are known. Held out are one in twenty by FNV-1a of the bytes, as in training.
+#[test]
+fn rows_of_held_out_tokens_are_nearer_than_fvts() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let network = trained(&model);
+    let held_out = |bytes: &[u8]| {
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        (hash >> 20) % 20 == 0
+    };
+    let (mut pieces, mut wanted) = (Vec::new(), Vec::new());
+    for merge in checkpoint()
+        .metadata()
+        .get_str_array("tokenizer.ggml.merges")
+        .expect("reads")
+        .expect("is there")
+    {
+        let (left, right) = merge.split_once(' ').expect("is a pair");
+        let find = |token: &str| model.tokenizer().id_of(token).expect("is a token");
+        let whole = find(&format!("{left}{right}"));
+        if held_out(source.tokens().bytes(whole).expect("has bytes")) {
+            pieces.extend([find(left), find(right)]);
+            wanted.push(whole);
+        }
+    }
+    assert!(wanted.len() > 1500);
+    let gathered = source.input().gather(&pieces).expect("gathers");
+    let rows = pollster::block_on(network.rows(model.decoder(), gathered.clone(), 2));
+    let rows = rows.expect("predicts").input;
+    let wanted = source.input().gather(&wanted).expect("gathers");
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let (mut found, mut fvt, mut count) = (0.0, 0.0, 0.0);
+    for (at, wanted) in wanted.chunks_exact(HIDDEN).enumerate() {
+        let two = &gathered[at * 2 * HIDDEN..(at + 1) * 2 * HIDDEN];
+        let (left, right) = two.split_at(HIDDEN);
+        let mean: Vec<f32> = left.iter().zip(right).map(|(a, b)| (a + b) / 2.0).collect();
+        found += cosine(&rows[at * HIDDEN..(at + 1) * HIDDEN], wanted);
+        fvt += cosine(&mean, wanted);
+        count += 1.0;
+    }
+    println!(
+        "cosine: fvt {:.4}, hypernetwork {:.4}",
+        fvt / count,
+        found / count
+    );
+    assert!(found / count > fvt / count + 0.08);
+}
+
+/// The oracle of the batched path is the decoder itself: all blocks and the last norm, one sequence
+/// at a time.
+#[test]
+fn states_of_sequences_are_those_of_the_decoder() {
+    let model = smollm2();
+    let decoder = model.decoder();
+    let source = source(model.tokenizer());
+    let checkpoint = checkpoint();
+    let norm = checkpoint.tensor("output_norm.weight").expect("is there");
+    let norm = checkpoint.read_f32(norm, |_| ControlFlow::Continue(()));
+    let norm = pollster::block_on(norm).expect("reads");
+    let sequences: [[u32; 4]; 3] = [[504, 1750, 282, 260], [28, 339, 512, 100], [9, 9, 4000, 31]];
+    let ids = sequences.concat();
+    let rows = source.input().gather(&ids).expect("gathers");
+    let layers = decoder.config().layers;
+    let states = pollster::block_on(decoder.last_states(rows, 4, layers)).expect("runs");
+    for (sequence, state) in sequences.iter().zip(states.chunks_exact(HIDDEN)) {
+        let mut cache = decoder.new_cache(4).expect("fits");
+        let hidden = decoder.forward(sequence, &mut cache).expect("runs");
+        let want = pollster::block_on(read_f32(hidden)).expect("reads");
+        let want = &want[3 * HIDDEN..];
+        let square = state.iter().map(|x| x * x).sum::<f32>() / HIDDEN as f32;
+        let scale = 1.0 / (square + decoder.config().norm_eps as f32).sqrt();
+        let found: Vec<f32> = state
+            .iter()
+            .zip(&norm)
+            .map(|(x, w)| x * scale * w)
+            .collect();
+        let difference: f32 = found.iter().zip(want).map(|(a, b)| (a - b) * (a - b)).sum();
+        let length: f32 = want.iter().map(|x| x * x).sum();
+        // Activations are rounded in the products, and the cache holds keys in its own precision.
+        assert!((difference / length).sqrt() < 0.02, "{sequence:?}");
+    }
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use lexigraft_transfer::hypernetwork::pieces::PieceVocabulary;
+    use lexigraft_transfer::hypernetwork::train::ridge::solve;
+    use lexigraft_transfer::hypernetwork::train::splits::{Splitter, held_out};
+    use rand::SeedableRng;
+
+    /// Letters, and the merges that make `abcd` and `abc`.
+    fn vocabulary() -> PieceVocabulary {
+        let tokens = ["a", "b", "c", "d", "ab", "cd", "abcd", "abc"];
+        let tokens = tokens.map(|token| token.as_bytes().to_vec()).to_vec();
+        PieceVocabulary::new(tokens, &[(0, 1), (2, 3), (4, 5), (4, 2)])
+    }
+
+    #[test]
+    fn pieces_join_to_their_token() {
+        let vocabulary = vocabulary();
+        let splitter = Splitter::new(&vocabulary).expect("has merges");
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..200 {
+            let split = splitter.draw(&mut rng);
+            let bytes: Vec<u8> = split
+                .pieces
+                .iter()
+                .flat_map(|id| vocabulary.bytes(*id))
+                .copied()
+                .collect();
+            assert_eq!(bytes, vocabulary.bytes(split.token));
+            assert!(split.pieces.len() > 1);
+            assert!(!held_out(&bytes));
+        }
+        assert_eq!(vocabulary.decompose(b"abcdcd"), Some(vec![6, 5]));
+        assert_eq!(vocabulary.decompose(b"abx"), None);
+    }
+
+    #[test]
+    fn the_solver_solves() {
+        // B Bᵀ + 1 for some B, so positive definite.
+        let n = 5;
+        let b: Vec<f64> = (0..n * n)
+            .map(|i| ((i * 37 % 11) as f64 - 5.0) / 3.0)
+            .collect();
+        let mut a = vec![0f64; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                let dot: f64 = (0..n).map(|k| b[i * n + k] * b[j * n + k]).sum();
+                a[i * n + j] = dot + f64::from(u8::from(i == j));
+            }
+        }
+        let x: Vec<f64> = (0..n * 2).map(|i| i as f64 - 4.0).collect();
+        let mut right = vec![0f64; n * 2];
+        for i in 0..n {
+            for c in 0..2 {
+                right[i * 2 + c] = (0..n).map(|k| a[i * n + k] * x[k * 2 + c]).sum();
+            }
+        }
+        let found = solve(&mut a.clone(), right, n, 2);
+        for (found, want) in found.iter().zip(&x) {
+            assert!((found - want).abs() < 1e-9, "{found} is not {want}");
+        }
+    }
+}
