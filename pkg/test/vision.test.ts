@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readPixels, toPortablePicture } from "../src/picture.js";
 import { writeReduction } from "../src/vision.js";
-import { expectError } from "./support/expect-error.js";
+import { rejectsWith } from "./support/expect-error.js";
 
 test("a reduction is written as the engine reads it", () => {
   assert.equal(writeReduction("tome:r=16"), "tome:r=16");
@@ -46,7 +46,7 @@ test("a file is checked before it is decoded, and its fault keeps its code", asy
 });
 
 test("without a browser's decoder a file is not an image", async () => {
-  await expectError(
+  await rejectsWith(
     readPixels({ kind: "blob", blob: new Blob(["text"]) }, true, {
       check: () => undefined,
       signal: new AbortController().signal,
