@@ -31,11 +31,13 @@ fn network_file(base: &str, head: impl Fn(usize) -> f32) -> Vec<u8> {
     let shape = vec![2 * HIDDEN + 2, 3 * HIDDEN];
     let head = bytes((0..shape[0] * shape[1]).map(head).collect());
     let row = bytes(vec![0.1; HIDDEN]);
+    let none = bytes(vec![0.0; 8]);
     let view = |shape, bytes| TensorView::new(Dtype::F32, shape, bytes).expect("fits");
     let tensors = [
         ("head.weight", view(shape, &head)),
         ("spread", view(vec![HIDDEN], &row)),
         ("bias_direction", view(vec![HIDDEN], &row)),
+        ("bias", view(vec![8], &none)),
     ];
     let config = HypernetworkConfig {
         hidden: HIDDEN,

@@ -39,6 +39,8 @@ pub struct Hypernetwork {
     spread: Vec<f32>,
     /// A direction whose product with the base model's last states is near one, `[hidden]`.
     bias_direction: Vec<f32>,
+    /// Bias of the output row by the number of pieces, in nats.
+    bias: Vec<f32>,
 }
 
 /// Rows of a batch of tokens.
@@ -78,6 +80,7 @@ impl Hypernetwork {
             head,
             spread: loader.host_vector("spread", hidden).await?,
             bias_direction: loader.host_vector("bias_direction", hidden).await?,
+            bias: loader.host_vector("bias", MAX_PIECES + 1).await?,
             norm_eps: base.config().norm_eps as f32,
             config,
         })
@@ -155,6 +158,7 @@ impl Hypernetwork {
         let [gate, bias] = *rest else {
             return;
         };
+        let bias = bias + self.bias.get(count).copied().unwrap_or(0.0);
         let rows = of_input.iter().zip(of_output);
         let sides = self.spread.iter().zip(&self.bias_direction);
         for (i, ((of_input, of_output), (spread, direction))) in rows.zip(sides).enumerate() {

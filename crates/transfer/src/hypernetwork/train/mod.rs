@@ -9,6 +9,7 @@
 
 pub mod block;
 pub mod cache;
+pub mod calibrate;
 pub mod context;
 pub mod frozen;
 pub mod head;

@@ -13,10 +13,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::block::Frame;
+use super::calibrate::Places;
 use super::context::{self, Objective, Target, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
-use super::network::Network;
+use super::network::{MAX_PIECES, Network};
 use super::splits::{Split, Splitter};
 use super::step::{Optimiser, rate};
 use super::{TrainError, cache, in_two_threads, regression, ridge, statistics, store};
@@ -107,6 +108,8 @@ const POOL: usize = 2500;
 /// Splits that go on being asked, and how many of them a step.
 const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 256;
+/// Windows that biases are fitted to.
+const CALIBRATED: usize = 48;
 /// Seconds between checkpoints.
 const REPORT: f64 = 60.0;
 
@@ -118,6 +121,8 @@ pub struct Trainer {
     vocabulary: PieceVocabulary,
     targets: Vec<Target>,
     pub network: Network,
+    /// By the number of pieces, in nats.
+    pub bias: [f32; MAX_PIECES + 1],
     frames: Vec<Frame>,
     device: Device,
 }
@@ -149,6 +154,7 @@ impl Trainer {
         Ok(Self {
             frames: regression::frames(&model, &device),
             network,
+            bias: [0.0; MAX_PIECES + 1],
             model,
             source,
             vocabulary,
@@ -405,7 +411,7 @@ impl Trainer {
                 );
             }
             if last {
-                return Ok(());
+                break;
             }
             while order.len() < BATCH {
                 let mut next: Vec<usize> = (0..windows.len()).collect();
@@ -468,6 +474,14 @@ impl Trainer {
             let gradient = (gradient + other).mul_scalar(0.5);
             optimiser.step(&mut params, vec![gradient], rate);
         }
+        let mut places = Places::default();
+        let shown = windows.len().min(CALIBRATED);
+        for (which, target) in self.targets.iter().enumerate() {
+            let (table, pool) = &tables[which];
+            let (of, from) = ((target, which), (table, pool.as_slice()));
+            places.add(&self.network, of, from, &windows[..shown], &device)?;
+        }
+        self.bias = places.fit();
         Ok(())
     }
 
@@ -481,7 +495,7 @@ impl Trainer {
 
     /// Writes the head as the file that is loaded beside the base model.
     pub fn export(&self, base: String, base_name: &str, path: &Path) -> Result<(), TrainError> {
-        store::export(&self.network, base, base_name, path)
+        store::export(&self.network, &self.bias, base, base_name, path)
     }
 }
 

@@ -92,6 +92,7 @@ pub fn load(
 /// `io`.
 pub fn export(
     network: &Network,
+    bias: &[f32],
     base: String,
     base_name: &str,
     path: &Path,
@@ -126,6 +127,12 @@ pub fn export(
         head,
         row("spread", &network.spread),
         row("bias_direction", &network.bias_direction),
+        Stored {
+            name: "bias".to_owned(),
+            shape: vec![bias.len()],
+            dtype: Dtype::F32,
+            bytes: bias.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        },
     ];
     write(&stored, HashMap::from(config.to_metadata()), path)
 }
