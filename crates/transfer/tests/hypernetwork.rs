@@ -105,6 +105,45 @@ fn a_head_of_noughts_is_fvt() {
     }
 }
 
+/// What is not ASCII is left to FVT, whatever the head says; what is, is not.
+#[test]
+fn tokens_beyond_ascii_are_left_to_fvt() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let target = TokenTable::new(&tokenizer("qwen3")).expect("reads");
+    let overlap = Overlap::new(source.tokens(), &target);
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let network = trained(&model);
+    let mut predicted = Predicted::new(context, &network, model.decoder()).expect("fits");
+    let fvt: Method = "fvt".parse().expect("is a method");
+    let keep_on = |_, _| ControlFlow::Continue(());
+    let mut fvt =
+        pollster::block_on(fvt.prepare(context, Aids::default(), keep_on)).expect("prepares");
+    let ids = some_new(&overlap);
+    let (found, want) = (predict(&mut predicted, &ids), predict(fvt.as_mut(), &ids));
+    let output = found.output.expect("has a head");
+    let (mut beyond, mut within) = (0, 0);
+    for (at, id) in ids.iter().enumerate() {
+        let place = at * HIDDEN..(at + 1) * HIDDEN;
+        let far = |rows: &[f32]| {
+            let pairs = rows[place.clone()].iter().zip(&want.input[place.clone()]);
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        if target.bytes(*id).expect("has bytes").is_ascii() {
+            within += 1;
+            assert!(far(&found.input) > 1e-3 && far(&output) > 1e-3, "{id}");
+        } else {
+            beyond += 1;
+            assert!(far(&found.input) < 1e-6 && far(&output) < 1e-6, "{id}");
+        }
+    }
+    assert!(beyond > 10 && within > 10, "{beyond}, {within}");
+}
+
 #[test]
 fn the_order_of_a_batch_changes_nothing() {
     let model = smollm2();
