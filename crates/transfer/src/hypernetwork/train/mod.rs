@@ -14,6 +14,7 @@ pub mod context;
 pub mod frozen;
 pub mod head;
 pub mod network;
+pub mod options;
 pub mod plot;
 pub mod regression;
 pub mod ridge;

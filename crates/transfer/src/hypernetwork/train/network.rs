@@ -58,19 +58,6 @@ impl Network {
         (self.params.len() - 2) / BLOCK_TENSORS
     }
 
-    /// Handles of the same weights that gather gradients in a graph of their own.
-    pub fn leaves(&self) -> Self {
-        let params = self.params.iter();
-        Self {
-            params: params
-                .map(|p| p.clone().inner().autodiff().require_grad())
-                .collect(),
-            spread: self.spread.clone().inner().autodiff(),
-            bias_direction: self.bias_direction.clone().inner().autodiff(),
-            ..*self
-        }
-    }
-
     /// What the head looks at: `[batch, pieces, hidden] -> [batch, FEATURES * hidden]`.
     pub fn features(&self, pieces: Tensor<3>, frame: &Frame) -> Tensor<2> {
         let [batch, count, hidden] = pieces.dims();

@@ -1,0 +1,82 @@
+//! How a run of training goes, and what it says of itself.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where checkpoints, the log and what the model read are kept.
+    pub folder: PathBuf,
+    /// Blocks of the model that the pieces go through.
+    pub layers: usize,
+    /// Forced splits for the ridge regression.
+    pub ridge_splits: usize,
+    /// Ridge as a share of the mean eigenvalue.
+    pub ridge: f64,
+    /// Windows of 128 tokens that the frozen model reads.
+    pub windows: usize,
+    /// Stop reading after this many seconds, with the windows there are.
+    pub read_seconds: f64,
+    /// The block whose states are matched.
+    pub middle: usize,
+    /// Seconds of training; the rate follows the clock, so that a busy machine gets a whole
+    /// schedule.
+    pub seconds: f64,
+    pub rate: f64,
+    pub input_weight: f64,
+    pub output_weight: f64,
+    pub split_weight: f64,
+    /// Every how many steps the input loss is taken, which costs the most.
+    pub input_every: usize,
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("hypernetwork"),
+            layers: 2,
+            ridge_splits: 24_000,
+            ridge: 0.03,
+            windows: 500,
+            read_seconds: f64::INFINITY,
+            middle: 4,
+            seconds: 1200.0,
+            rate: 1.5e-3,
+            input_weight: 1.0,
+            output_weight: 0.3,
+            split_weight: 0.3,
+            input_every: 4,
+            seed: 5,
+        }
+    }
+}
+
+/// Which part of a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Ridge,
+    Reading,
+    Features,
+    Training,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct LogLine {
+    pub step: usize,
+    pub seconds: f64,
+    /// Running mean of the input loss.
+    pub input: f64,
+    /// Running mean of the output loss, in nats a token.
+    pub output: f64,
+    /// Of windows that are not trained on.
+    pub held_output: f64,
+    /// Cosine of predicted and true rows of held-out tokens.
+    pub cosine: f64,
+}
+
+/// Called with the phase, the share of it that is done, and a new line of the log.
+pub type Progress<'a> = &'a mut (dyn FnMut(Phase, f64, Option<&LogLine>) + Send);
