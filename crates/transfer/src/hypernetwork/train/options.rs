@@ -44,7 +44,7 @@ impl Default for Options {
             read_seconds: f64::INFINITY,
             middle: 4,
             seconds: 1200.0,
-            rate: 1.5e-3,
+            rate: 4e-4,
             input_weight: 1.0,
             output_weight: 0.3,
             split_weight: 0.3,
