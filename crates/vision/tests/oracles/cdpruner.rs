@@ -1,4 +1,4 @@
-use lexigraft_vision::reduce::{CASES, CdPruner, conditional_kernel, greedy_map, relevance};
+use lexigraft_vision::reduce::{CdPruner, conditional_kernel, greedy_map, relevance};
 
 use crate::common::{Draw, close, cosine, kept};
 use crate::{CASES, each};

@@ -1,4 +1,4 @@
-use lexigraft_vision::reduce::{CASES, PruMerge, outliers};
+use lexigraft_vision::reduce::{PruMerge, outliers};
 
 use crate::common::{Case, Draw, close, cosine};
 use crate::{CASES, each, rows, weighted};

@@ -1,4 +1,4 @@
-use lexigraft_vision::reduce::{CASES, VqToken, cluster};
+use lexigraft_vision::reduce::{VqToken, cluster};
 
 use crate::common::{Draw, close, cosine};
 use crate::{CASES, each, rows, weighted};

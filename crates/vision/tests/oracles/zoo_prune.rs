@@ -1,7 +1,7 @@
-use lexigraft_vision::reduce::{CASES, ZooPrune, sensitivities};
+use lexigraft_vision::reduce::{ZooPrune, sensitivities};
 
 use crate::common::{Case, Draw, cosine, kept};
-use crate::{CASES, each, farthest, max_min, rows};
+use crate::{CASES, each, farthest, max_min};
 
 #[test]
 fn zoo_prune_weighs_distance_by_sensitivity() {
