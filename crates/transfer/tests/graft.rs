@@ -61,18 +61,14 @@ fn permuted_ids_give_permuted_logits() {
 }
 
 #[test]
-fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
+fn llama3_rows_are_the_models_own_and_their_means_beat_the_floors() {
     let model = smollm2();
     let source = source(model.tokenizer());
     let tokenizer = tokenizer("llama3");
-    let aids = Aids {
-        decoder: Some(model.decoder()),
-        ..Aids::default()
-    };
     let original = bits_per_byte(&model, FOREIGN);
     let mut found = vec![];
-    for method in ["zero", "mean", "fvt", "fvt+first-piece"] {
-        let (target, overlap, vocabulary) = rows(&source, &tokenizer, method, aids);
+    for method in ["zero", "mean", "fvt"] {
+        let (target, overlap, vocabulary) = rows(&source, &tokenizer, method, Aids::default());
         assert_eq!(vocabulary.input.len(), target.len());
         for id in 0..target.len() as u32 {
             if let Origin::Shared(old) | Origin::Special(old) = overlap.origin(id) {
@@ -90,12 +86,10 @@ fn llama3_rows_are_the_models_own_and_the_text_stays_english() {
             found[found.len() - 1]
         );
     }
-    let [zero, mean, fvt, first_piece] = found[..] else {
+    let [zero, mean, fvt] = found[..] else {
         unreachable!()
     };
-    assert!(fvt < mean && fvt < zero, "{found:?}");
-    assert!(first_piece < fvt, "{found:?}");
-    assert!(original < first_piece, "{found:?}");
+    assert!(original < fvt && fvt < mean && mean < zero, "{found:?}");
 }
 
 #[test]
@@ -127,11 +121,29 @@ fn the_mean_of_pieces_is_the_mean_of_pieces() {
     assert!(checked > 50, "{checked}");
 }
 
+/// The model's vocabulary with 300 longer tokens, each of two that it has.
+fn longer(tokenizer: &Tokenizer) -> Tokenizer {
+    let order: Vec<u32> = (0..tokenizer.vocab_size() as u32).collect();
+    let mut vocabulary = gguf_vocabulary(&order);
+    let types = vocabulary.token_types.as_mut().expect("has types");
+    let merges = vocabulary.merges.as_mut().expect("has merges");
+    for at in 0..300 {
+        let [left, right] = [5000 + at * 37, 300 + at * 11].map(|id| vocabulary.tokens[id].clone());
+        let joined = format!("{left}{right}");
+        if !vocabulary.tokens.contains(&joined) {
+            vocabulary.tokens.push(joined);
+            types.push(1);
+            merges.push(format!("{left} {right}"));
+        }
+    }
+    Tokenizer::from_gguf(vocabulary).expect("is a tokenizer")
+}
+
 #[test]
 fn a_head_of_its_own_is_what_it_says() {
     let model = smollm2();
     let source = source(model.tokenizer());
-    let tokenizer = tokenizer("gpt4o");
+    let tokenizer = longer(model.tokenizer());
     let aids = Aids {
         decoder: Some(model.decoder()),
         ..Aids::default()
@@ -147,12 +159,12 @@ fn a_head_of_its_own_is_what_it_says() {
         .new_ids()
         .filter(|id| source.pieces(target.bytes(*id).unwrap()).len() == 2);
     let mut checked = 0;
-    for id in new.step_by(9001) {
+    for id in new.step_by(29) {
         let pieces = source.pieces(target.bytes(id).expect("is a token"));
         let logits = pollster::block_on(model.logits(&pieces[..1])).expect("runs");
         let max = logits.iter().copied().fold(f32::MIN, f32::max);
         let total = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
-        let expected = options.bias * (logits[pieces[1] as usize] - total);
+        let expected = (options.bias * (logits[pieces[1] as usize] - total)).max(options.least);
         let found = bias[id as usize];
         assert!((found - expected).abs() < 1e-2, "{id}: {found} {expected}");
         // Half the first piece, half the mean of both.
@@ -165,8 +177,8 @@ fn a_head_of_its_own_is_what_it_says() {
         }
         checked += 1;
     }
-    assert!(checked >= 3, "{checked}");
-    for (new, old) in overlap.shared().step_by(101) {
+    assert!(checked >= 5, "{checked}");
+    for (new, old) in overlap.shared().step_by(997) {
         assert_eq!(bias[new as usize], 0.0);
         assert_eq!(output.row_blocks(new), source.output().row_blocks(old));
     }

@@ -27,7 +27,7 @@ use crate::TransferError;
 const CONTEXTS: usize = 64;
 
 /// Log-probabilities of a piece after another one, alone in the context.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PieceBigrams {
     log_probs: HashMap<(u32, u32), f32>,
 }
@@ -99,6 +99,9 @@ pub struct FirstPieceOptions {
     /// Factor of the bias. A context of one token knows less than a real one, so it thinks the
     /// other pieces rarer than they are.
     pub bias: f32,
+    /// The bias is not below this, in nats: words in scripts that the model cuts into many pieces
+    /// would get none of the probability.
+    pub least: f32,
     /// Share of the first piece's row; the rest is the row that the method makes for the embedding.
     pub row: f32,
 }
@@ -107,6 +110,7 @@ impl Default for FirstPieceOptions {
     fn default() -> Self {
         Self {
             bias: 0.35,
+            least: -3.0,
             row: 0.5,
         }
     }
@@ -159,7 +163,8 @@ impl Initialise for FirstPiece<'_> {
                 .zip(own.chunks_exact(hidden));
             for (id, (row, own)) in ids.iter().zip(rows) {
                 let pieces = source.pieces(self.context.bytes(*id)?);
-                bias.push(self.options.bias * self.bigrams.log_prob(&pieces));
+                let log_prob = self.options.bias * self.bigrams.log_prob(&pieces);
+                bias.push(log_prob.max(self.options.least));
                 match pieces.first() {
                     Some(first) => source.output().row_into(*first, row)?,
                     None => row.copy_from_slice(source.output_mean()),
