@@ -93,6 +93,10 @@ const explanations: Record<LexigraftErrorCode, { title: string; next: string }> 
     title: "There is no such way to reduce tokens",
     next: "Choose one of the list.",
   },
+  "wrong-base-model": {
+    title: "The hypernetwork was trained for another model",
+    next: "Load the model that it belongs to, or choose another hypernetwork.",
+  },
   integrity: {
     title: "The file is not the one that was expected",
     next: "Delete it under “Kept in this browser” and load it again.",
