@@ -10,11 +10,11 @@ use lexigraft_decode::bytes::{
 };
 use lexigraft_decode::{GenerationOptions, LanguageModel, SamplerOptions, Step};
 use lexigraft_text::ByteVocabulary;
-use serde::Serialize;
 use std::time::Instant;
 
 use crate::bytes_args::BytesEvalArgs;
 use crate::bytes_eval_cases::{Passage, cut_of, passages};
+use crate::bytes_eval_report::{Divergence, METHODS, Matches, Report, Speed, print};
 use crate::error::CliError;
 use crate::load;
 
@@ -27,15 +27,13 @@ enum Method {
     Bytes,
 }
 
-const METHODS: [(&str, Method); 5] = [
-    ("plain", Method::Tokens(TokenMethod::Plain)),
-    ("healing", Method::Tokens(TokenMethod::Healing)),
-    (
-        "alignment",
-        Method::Tokens(TokenMethod::Alignment { tokens: 3 }),
-    ),
-    ("exact cover", Method::Cover),
-    ("exact bytes", Method::Bytes),
+/// In the order of [`METHODS`].
+const HOW: [Method; METHODS.len()] = [
+    Method::Tokens(TokenMethod::Plain),
+    Method::Tokens(TokenMethod::Healing),
+    Method::Tokens(TokenMethod::Alignment { tokens: 3 }),
+    Method::Cover,
+    Method::Bytes,
 ];
 
 /// Bytes that must be the same.
@@ -48,50 +46,6 @@ const WIDTHS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// Bytes generated for the clock.
 const TIMED: usize = 160;
-
-/// How often a method found the bytes of the uncut continuation.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Matches {
-    cases: usize,
-    first_8: usize,
-    first_16: usize,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Divergence {
-    width: usize,
-    /// Mean and greatest Jensen-Shannon divergence of a byte's distribution, in nats.
-    mean: f64,
-    worst: f64,
-    evaluations_per_byte: f64,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Speed {
-    name: String,
-    bytes: usize,
-    seconds: f64,
-    evaluations: usize,
-    tokens: usize,
-    /// Most evaluations, and most tokens, for one byte.
-    worst_evaluations: usize,
-    worst_tokens: usize,
-}
-
-impl Speed {
-    fn rate(&self) -> f64 {
-        self.bytes as f64 / self.seconds.max(1e-9)
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    passages: usize,
-    /// By what was cut, kind of text, tokens that the cut end takes, and method.
-    matches: BTreeMap<String, Matches>,
-    beam: Vec<Divergence>,
-    speed: Vec<Speed>,
-}
 
 pub async fn run(args: &BytesEvalArgs) -> Result<(), CliError> {
     let model = load::language_model(&args.model).await?;
@@ -285,7 +239,7 @@ impl Eval {
         let kind = if passage.prose { "prose" } else { "code" };
         let end = if single { "one token" } else { "several" };
         let longest = COMPARED.iter().copied().max().unwrap_or(0);
-        for (name, method) in METHODS {
+        for (name, method) in METHODS.into_iter().zip(HOW) {
             let result = match method {
                 Method::Tokens(method) => self.by_tokens(&prompt, method, longest).await?,
                 Method::Cover => self.covering(&prompt, longest).await?,
@@ -492,85 +446,4 @@ impl Eval {
         self.scorer = Some(model.into_scorer());
         Ok(())
     }
-}
-
-fn print(report: &Report, out: &mut impl Write) -> Result<(), CliError> {
-    let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
-    for (cut, title) in [
-        ("own", "The model's own next token, cut"),
-        (
-            "text",
-            "The text's token, cut: its rest must be guessed too",
-        ),
-    ] {
-        writeln!(
-            out,
-            "\n{title}; same next 8 / 16 bytes as the uncut prompt gives, in percent:\n"
-        )?;
-        write!(out, "| text | cut end is | cases |")?;
-        METHODS
-            .iter()
-            .try_for_each(|(name, _)| write!(out, " {name} |"))?;
-        writeln!(out, "\n|---|---|---|---|---|---|---|---|")?;
-        let mut rows: Vec<(String, String)> = Vec::new();
-        for kind in ["prose", "code", "all"] {
-            rows.extend(
-                ["one token", "several", "any"].map(|end| (kind.to_owned(), end.to_owned())),
-            );
-        }
-        for (kind, end) in rows {
-            let of = |method: &str| {
-                let fits = |part: &str, want: &str| want == "all" || want == "any" || part == want;
-                let entries = report.matches.iter().filter(|(key, _)| {
-                    let parts: Vec<&str> = key.split('/').collect();
-                    matches!(parts.as_slice(), [c, k, e, m]
-                        if *c == cut && fits(k, &kind) && fits(e, &end) && *m == method)
-                });
-                entries.fold(Matches::default(), |sum, (_, found)| Matches {
-                    cases: sum.cases + found.cases,
-                    first_8: sum.first_8 + found.first_8,
-                    first_16: sum.first_16 + found.first_16,
-                })
-            };
-            write!(out, "| {kind} | {end} | {} |", of("plain").cases)?;
-            for (name, _) in METHODS {
-                let found = of(name);
-                let eight = percent(found.first_8, found.cases);
-                let sixteen = percent(found.first_16, found.cases);
-                write!(out, " {eight:.1} / {sixteen:.1} |")?;
-            }
-            writeln!(out)?;
-        }
-    }
-    writeln!(
-        out,
-        "\n| K | JSD mean | JSD worst | evaluations per byte |\n|---|---|---|---|"
-    )?;
-    for beam in &report.beam {
-        writeln!(
-            out,
-            "| {} | {:.1e} | {:.1e} | {:.2} |",
-            beam.width, beam.mean, beam.worst, beam.evaluations_per_byte
-        )?;
-    }
-    writeln!(
-        out,
-        "\n| decoding | bytes/s | of token-level | evaluations per byte (worst) | tokens per byte (worst) |\n|---|---|---|---|---|"
-    )?;
-    let base = report.speed.first().map_or(1.0, Speed::rate);
-    for speed in &report.speed {
-        let per_byte = |count: usize| count as f64 / speed.bytes.max(1) as f64;
-        writeln!(
-            out,
-            "| {} | {:.1} | {:.2} | {:.3} ({}) | {:.3} ({}) |",
-            speed.name,
-            speed.rate(),
-            speed.rate() / base,
-            per_byte(speed.evaluations),
-            speed.worst_evaluations,
-            per_byte(speed.tokens),
-            speed.worst_tokens
-        )?;
-    }
-    Ok(())
 }

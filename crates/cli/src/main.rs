@@ -5,6 +5,7 @@ mod bytes;
 mod bytes_args;
 mod bytes_eval;
 mod bytes_eval_cases;
+mod bytes_eval_report;
 mod embed;
 mod error;
 mod generate;
