@@ -8,9 +8,12 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 220.0;
 const MARGIN: f64 = 48.0;
 
+/// What is drawn of a line.
+type Curve = fn(&LogLine) -> f64;
+
 /// Held-out output loss, input loss and cosine over the seconds of training, one below the other.
 pub fn svg(lines: &[LogLine]) -> String {
-    let curves: [(&str, fn(&LogLine) -> f64); 3] = [
+    let curves: [(&str, Curve); 3] = [
         ("output loss of held-out windows, nats a token", |line| {
             line.held_output
         }),
