@@ -2,7 +2,7 @@
 // out = (x - mean) / sqrt(variance + eps) gain + bias.
 //
 // x, out  [tokens, p[WIDTH]] f32; gain, bias [p[WIDTH]] f32
-// Workgroup: 64 invocations, one token; grid.x over tokens. Memory: 256 bytes.
+// Workgroup: 64 invocations, one token; grid.x over tokens. Memory: 288 bytes.
 // Needs nothing beyond WebGPU's default limits.
 
 const WIDTH: u32 = 0u;
@@ -15,11 +15,23 @@ const EPS: u32 = 1u;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 var<workgroup> shares: array<f32, 64>;
+var<workgroup> eighths: array<f32, 8>;
 
-fn sum_of_shares() -> f32 {
+// The sum of all invocations' shares, in two steps: each invocation would read 64 numbers in one.
+fn sum_of(share: f32, at: u32) -> f32 {
+    shares[at] = share;
+    workgroupBarrier();
     var sum = 0.0;
-    for (var i = 0u; i < 64u; i++) {
-        sum += shares[i];
+    if at < 8u {
+        for (var i = 0u; i < 8u; i++) {
+            sum += shares[at * 8u + i];
+        }
+        eighths[at] = sum;
+    }
+    workgroupBarrier();
+    sum = 0.0;
+    for (var i = 0u; i < 8u; i++) {
+        sum += eighths[i];
     }
     return sum;
 }
@@ -35,19 +47,14 @@ fn main(
     for (var i = at; i < width; i += 64u) {
         share += x[base + i];
     }
-    shares[at] = share;
-    workgroupBarrier();
-    let mean = sum_of_shares() / f32(width);
-    workgroupBarrier();
+    let mean = sum_of(share, at) / f32(width);
     // A second pass: the difference of two large sums would lose what small variances have.
     share = 0.0;
     for (var i = at; i < width; i += 64u) {
         let centred = x[base + i] - mean;
         share += centred * centred;
     }
-    shares[at] = share;
-    workgroupBarrier();
-    let scale = inverseSqrt(sum_of_shares() / f32(width) + bitcast<f32>(p[EPS]));
+    let scale = inverseSqrt(sum_of(share, at) / f32(width) + bitcast<f32>(p[EPS]));
     for (var i = at; i < width; i += 64u) {
         out[base + i] = (x[base + i] - mean) * scale * gain[i] + bias[i];
     }

@@ -353,11 +353,13 @@ fn an_encoder_s_operations_agree() {
     }
     for (heads, head_dim, tokens) in [(1, 4, 1), (12, 32, 9), (3, 64, 130), (2, 100, 65)] {
         let qkv = random.activations(tokens * 3 * heads * head_dim);
-        let from = tensor(&qkv, [tokens, 3 * heads * head_dim]);
-        let out = read(gpu::full_attention(from, heads).unwrap());
         let expected = twin::full_attention(&qkv, heads, head_dim);
-        let what = format!("{tokens} tokens, {heads} heads of {head_dim}");
-        assert_close(&what, &out, &expected, |_| 2e-5);
+        for sharing in SHARINGS {
+            let from = tensor(&qkv, [tokens, 3 * heads * head_dim]);
+            let out = read(gpu::full_attention_as(from, heads, sharing).unwrap());
+            let what = format!("{tokens} tokens, {heads} heads of {head_dim}, {sharing:?}");
+            assert_close(&what, &out, &expected, |_| 2e-5);
+        }
     }
     let (rows, cols) = (70, 64);
     let weight = random.activations(rows * cols);

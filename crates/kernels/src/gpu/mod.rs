@@ -19,6 +19,7 @@
 mod attention;
 mod elementwise;
 mod format;
+mod full_attention;
 mod launch;
 mod matrix;
 mod project;
@@ -36,8 +37,9 @@ use burn::tensor::Device;
 
 /// The longest heads that the attention kernels take; they are a multiple of [`HEAD_DIM_UNIT`].
 pub use attention::{HEAD_DIM_UNIT, MAX_HEAD_DIM};
-pub use attention::{attention, attention_step, full_attention, rope_append};
+pub use attention::{attention, attention_step, rope_append};
 pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
+pub use full_attention::{full_attention, full_attention_as};
 pub use launch::{Counters, Memory, begin, counters, memory};
 pub use matrix::{GpuBuilder, GpuMatrix};
 pub use project::{Around, Sharing, project, project_as};

@@ -1,7 +1,8 @@
 //! Products of activations with a [`GpuMatrix`], with what comes before and after them.
 
 use burn::backend::wgpu::CubeTensor;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+use lexigraft_checkpoint::DType;
 
 use super::launch::{Bound, launch, parameters};
 use super::matrix::{GpuMatrix, Shard};
@@ -35,8 +36,9 @@ pub struct Around<'a> {
 pub enum Sharing {
     /// Eight invocations share a row; more than four tokens go through [`Tiles`](Self::Tiles).
     Hardware,
-    /// An invocation has several rows to itself. Software devices run invocations as lanes of a
-    /// SIMD register, and have no workgroup memory that is faster than the rest.
+    /// An invocation has several rows to itself; more than four tokens through singles go through
+    /// `matmul_registers.wgsl`. Software devices run invocations as lanes of a SIMD register, and
+    /// have no workgroup memory that is faster than the rest.
     Software,
     /// Tiles of 32 tokens by 64 rows in workgroup memory.
     Tiles,
@@ -51,23 +53,47 @@ struct Vectors {
     lanes: usize,
 }
 
+/// A kernel that makes products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `matvec.wgsl`
+    Vectors(Vectors),
+    /// `matmul.wgsl`
+    Tiles,
+    /// `matmul_registers.wgsl`
+    Registers,
+}
+
+/// Rows of an invocation of `matmul_registers.wgsl`, and its tokens.
+const REGISTERS: [usize; 2] = [12, 8];
+
 impl Sharing {
-    /// The form for so many tokens, `None` for tiles.
-    fn vectors(self, tokens: usize) -> Option<Vectors> {
+    /// What suits the device.
+    pub(super) fn of(device: &Device) -> Self {
+        if is_software(device) {
+            Self::Software
+        } else {
+            Self::Hardware
+        }
+    }
+
+    /// The form for so many tokens through a matrix that is `singles` or of blocks.
+    fn form(self, tokens: usize, singles: bool) -> Form {
         let tokens = match tokens {
             0 | 1 => 1,
             2 => 2,
             3 | 4 => 4,
+            _ if self == Self::Software && singles => return Form::Registers,
             _ if self == Self::Software => 4,
-            _ => return None,
+            _ => return Form::Tiles,
         };
         let (each, tiles, lanes) = match self {
-            Self::Tiles => return None,
+            Self::Tiles => return Form::Tiles,
             Self::Hardware => (1, 1, 8),
             Self::Software if tokens == 1 => (4, 2, 1),
             Self::Software => (8, 2, 1),
         };
-        Some(Vectors {
+        Form::Vectors(Vectors {
             tokens,
             each,
             tiles,
@@ -85,11 +111,7 @@ pub fn project(
     weight: &GpuMatrix,
     around: Around<'_>,
 ) -> Result<Tensor<2>, KernelError> {
-    let sharing = if is_software(&x.device()) {
-        Sharing::Software
-    } else {
-        Sharing::Hardware
-    };
+    let sharing = Sharing::of(&x.device());
     project_as(x, weight, around, sharing)
 }
 
@@ -105,7 +127,9 @@ pub fn project_as(
 ) -> Result<Tensor<2>, KernelError> {
     let [tokens, cols] = x.dims();
     let device = x.device();
-    let vectors = sharing.vectors(tokens);
+    let singles = weight.shards.iter().all(|shard| shard.dtype == DType::F32);
+    let form = sharing.form(tokens, singles);
+    let by_vectors = matches!(form, Form::Vectors(_));
     let wide = if around.swiglu {
         weight.rows() / 2
     } else {
@@ -114,9 +138,9 @@ pub fn project_as(
     check(x.dims(), weight, &around, wide)?;
 
     // What the launch cannot do itself is done beside it.
-    let fused_norm = tokens == 1 && vectors.is_some() && cols <= MAX_NORM_COLS;
+    let fused_norm = tokens == 1 && by_vectors && cols <= MAX_NORM_COLS;
     let fused_gate =
-        vectors.is_some() && weight.shards.len() == 1 && around.bias.is_none() && !around.gelu;
+        by_vectors && weight.shards.len() == 1 && around.bias.is_none() && !around.gelu;
     if let Some((gain, eps)) = around.norm
         && !fused_norm
     {
@@ -143,7 +167,7 @@ pub fn project_as(
     let product = Product {
         tokens,
         wide,
-        vectors,
+        form,
         x: need(&x, "x")?,
         out: empty([tokens, wide], &device)?,
         norm: around
@@ -197,7 +221,7 @@ fn check(
 struct Product {
     tokens: usize,
     wide: usize,
-    vectors: Option<Vectors>,
+    form: Form,
     x: CubeTensor,
     out: CubeTensor,
     norm: Option<(CubeTensor, f32)>,
@@ -230,8 +254,8 @@ impl Product {
         bound.extend(self.norm.as_ref().map(|(gain, _)| Bound::Read(gain)));
         bound.extend(self.bias.as_ref().map(Bound::Read));
         bound.extend(self.residual.as_ref().map(Bound::Read));
-        let (shader, groups) = match self.vectors {
-            Some(Vectors {
+        let (shader, groups) = match self.form {
+            Form::Vectors(Vectors {
                 tokens,
                 each,
                 tiles,
@@ -252,10 +276,18 @@ impl Product {
                 ];
                 (shader, groups)
             }
-            None => (
+            Form::Tiles => (
                 Shader::plain(Name::Matmul, 128),
                 [rows.div_ceil(64), self.tokens.div_ceil(32), 1],
             ),
+            Form::Registers => {
+                let [each, tokens] = REGISTERS;
+                let shader = Shader::plain(Name::MatmulRegisters, 16)
+                    .constant("EACH", each as u32)
+                    .constant("TOKENS", tokens as u32);
+                let groups = [rows.div_ceil(16 * each), self.tokens.div_ceil(tokens), 1];
+                (shader, groups)
+            }
         };
         let mut shader = shader
             .feature("BIAS", self.bias.is_some())

@@ -1,0 +1,114 @@
+//! Attention of every token to every other.
+
+use burn::backend::wgpu::CubeTensor;
+use burn::tensor::Tensor;
+
+use super::attention::MAX_HEAD_DIM;
+use super::launch::{Bound, launch, parameters};
+use super::project::Sharing;
+use super::shader::{Name, Shader};
+use super::tensor::{empty, into_tensor, need};
+use crate::KernelError;
+
+/// The longest heads that an invocation keeps in registers.
+const MAX_ALONE: usize = 64;
+/// Queries of a workgroup, on hardware.
+const GROUP: usize = 8;
+/// Queries of an invocation that answers alone, and invocations of its workgroup.
+const ALONE: [usize; 2] = [2, 8];
+
+/// Attention of every token to every other: `[tokens, 3 heads * head_dim] -> [tokens, heads *
+/// head_dim]`.
+///
+/// A row of `qkv` holds the queries of all heads, then their keys, then their values.
+///
+/// # Errors
+/// `invalid-argument` when shapes do not fit or a tensor is not `f32` on the wgpu device.
+pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Result<Tensor<2>, KernelError> {
+    let sharing = Sharing::of(&qkv.device());
+    full_attention_as(qkv, heads, sharing)
+}
+
+/// As [`full_attention`], shared as it is told: for tests.
+///
+/// # Errors
+/// As [`full_attention`].
+pub fn full_attention_as(
+    qkv: Tensor<2>,
+    heads: usize,
+    sharing: Sharing,
+) -> Result<Tensor<2>, KernelError> {
+    let [tokens, row] = qkv.dims();
+    let head_dim = row / (3 * heads.max(1));
+    let sound = heads > 0
+        && tokens > 0
+        && row == 3 * heads * head_dim
+        && head_dim.is_multiple_of(4)
+        && (4..=MAX_HEAD_DIM).contains(&head_dim);
+    if !sound {
+        return Err(KernelError::InvalidArgument(format!(
+            "attention of {:?} with {heads} heads",
+            qkv.dims()
+        )));
+    }
+    let out = empty([tokens, heads * head_dim], &qkv.device())?;
+    let qkv = need(&qkv, "the projection")?;
+    if sharing == Sharing::Software && head_dim <= MAX_ALONE {
+        alone(&qkv, &out, [tokens, heads, head_dim]);
+    } else {
+        together(&qkv, &out, [tokens, heads, head_dim]);
+    }
+    Ok(into_tensor(out))
+}
+
+/// Each invocation with queries of its own.
+fn alone(qkv: &CubeTensor, out: &CubeTensor, [tokens, heads, head_dim]: [usize; 3]) {
+    let columns = heads * head_dim;
+    let words = [heads, tokens, 3 * columns, columns, 2 * columns].map(|word| word as u32);
+    let parameters = parameters(&words, qkv);
+    let [queries, workgroup] = ALONE;
+    launch(
+        Shader::plain(Name::AttentionAlone, workgroup as u32)
+            .constant("QUADS", (head_dim / 4) as u32)
+            .constant("QUERIES", queries as u32),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(qkv),
+            Bound::Write(out),
+        ],
+        [heads, tokens.div_ceil(queries * workgroup), 1],
+    );
+}
+
+/// A workgroup for eight queries of a head: the kernel of the cache, over rows of the projection.
+fn together(qkv: &CubeTensor, out: &CubeTensor, [tokens, heads, head_dim]: [usize; 3]) {
+    let columns = heads * head_dim;
+    let row = 3 * columns;
+    // One query head for each key head, no parts; a head's keys and values lie beside the next's.
+    let words = [
+        heads,
+        1,
+        head_dim,
+        tokens,
+        tokens,
+        row,
+        columns,
+        2 * columns,
+        head_dim,
+        row,
+    ];
+    let parameters = parameters(&words.map(|word| word as u32), qkv);
+    launch(
+        Shader::plain(Name::Attention, 64)
+            .constant("QUERIES", GROUP as u32)
+            .constant("STEPS", head_dim.div_ceil(64) as u32),
+        &[
+            Bound::Read(&parameters),
+            Bound::Read(qkv),
+            Bound::Read(qkv),
+            Bound::Read(qkv),
+            Bound::Write(out),
+        ],
+        [heads, tokens.div_ceil(GROUP), 1],
+    );
+}
