@@ -232,7 +232,7 @@ fn optimise(wasm: &Path, target: &Path, module: Module) -> Result<()> {
         command
             .arg("--max-old-space-size=8192")
             .arg(program)
-            .arg("-O3")
+            .arg("-Oz")
             .args(WASM_OPT_FLAGS);
         process::run(command.arg(wasm).arg("-o").arg(&unfinished))?;
         fs::rename(&unfinished, &kept)?;
