@@ -114,6 +114,9 @@ window.harness = {
     return { pieces, during, after, disposed: await failure(() => model.dispose()) };
   },
 
+  /** The calls to WebGPU of this page, counted from the first time that this is asked. */
+  countedGpu: async () => (await import("./counted-gpu.js")).counted(),
+
   createFailure: (options) => failure(async () => (await Lexigraft.create(options)).dispose()),
 
   /** Loads a model in place of the last one; returns what it is and what the progress told. */
