@@ -1,6 +1,7 @@
 import { abortError } from "./abort.js";
 import type { EngineClient, StartedCall } from "./client.js";
-import { LexigraftError } from "./errors.js";
+import type { LexigraftError } from "./errors.js";
+import { PieceStream } from "./piece-stream.js";
 import type { ByteGenerateEnd, Handle } from "./protocol.js";
 import type { ByteGenerateOptions, ByteGenerateResult, ByteGeneration, BytePiece } from "./types.js";
 import type { WasmByteGenerateOptions } from "./wasm-module.js";
@@ -20,15 +21,13 @@ export function fillByteOptions(options: ByteGenerateOptions): WasmByteGenerateO
   };
 }
 
-/** Collects a generation's bytes. Readers follow at their own pace, each from the beginning. */
+/** A generation of bytes as it comes from the engine. */
 export class ByteGenerationStream implements ByteGeneration {
   readonly result: Promise<ByteGenerateResult>;
   readonly #started = performance.now();
-  readonly #pieces: BytePiece[] = [];
+  readonly #stream = new PieceStream<BytePiece>(() => this.#call?.cancel());
   readonly #decoder = new TextDecoder();
   readonly #call: StartedCall<"generateBytes"> | undefined;
-  #over: { error: LexigraftError | undefined } | undefined;
-  #wake: (() => void)[] = [];
 
   constructor(
     client: EngineClient,
@@ -38,67 +37,43 @@ export class ByteGenerationStream implements ByteGeneration {
     signal: AbortSignal | undefined,
   ) {
     if (signal?.aborted) {
-      this.#finish(abortError(signal));
+      this.#stream.finish(abortError(signal));
       this.result = Promise.resolve(this.#summary(undefined));
       return;
     }
     this.#call = client.start("generateBytes", { handle, prompt, options }, ({ bytes, logProb }) => {
-      this.#pieces.push({ bytes, text: this.#decoder.decode(bytes, { stream: true }), logProb });
-      this.#notify();
+      this.#stream.push({ bytes, text: this.#decoder.decode(bytes, { stream: true }), logProb });
     });
-    const onAbort = () => this.cancel();
-    signal?.addEventListener("abort", onAbort, { once: true });
-    this.result = this.#settle(this.#call.result).finally(() =>
-      signal?.removeEventListener("abort", onAbort),
-    );
-    // Whoever only iterates has the error from the iterator; it must not be reported as unhandled too.
-    this.result.catch(() => undefined);
+    this.result = this.#stream.cancelledBy(signal, this.#settle(this.#call.result));
   }
 
   cancel(): void {
-    if (this.#over !== undefined) return;
-    this.#finish(new LexigraftError("aborted", "The generation was aborted."));
-    this.#call?.cancel();
+    this.#stream.cancel();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<BytePiece, void, undefined> {
-    let at = 0;
-    try {
-      for (;;) {
-        // An abort takes effect at once; other errors come after the pieces that preceded them.
-        if (this.#over?.error?.code === "aborted") throw this.#over.error;
-        const piece = this.#pieces[at];
-        if (piece !== undefined) {
-          at += 1;
-          yield piece;
-        } else if (this.#over !== undefined) {
-          if (this.#over.error !== undefined) throw this.#over.error;
-          return;
-        } else {
-          await new Promise<void>((resolve) => this.#wake.push(resolve));
-        }
-      }
-    } finally {
-      this.cancel();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<BytePiece, void, undefined> {
+    return this.#stream[Symbol.asyncIterator]();
   }
 
   async #settle(ending: Promise<ByteGenerateEnd>): Promise<ByteGenerateResult> {
     try {
       const end = await ending;
-      const aborted = this.#over !== undefined || end.reason === "aborted";
-      this.#finish(aborted ? new LexigraftError("aborted", "The generation was aborted.") : undefined);
-      return this.#summary(aborted ? { ...end, reason: "aborted" } : end);
+      if (this.#stream.over || end.reason === "aborted") {
+        this.#stream.abort();
+        return this.#summary({ ...end, reason: "aborted" });
+      }
+      this.#stream.finish(undefined);
+      return this.#summary(end);
     } catch (thrown) {
       const error = thrown as LexigraftError;
-      this.#finish(error);
-      if (this.#over?.error?.code === "aborted") return this.#summary(undefined);
+      this.#stream.finish(error);
+      if (this.#stream.aborted) return this.#summary(undefined);
       throw error;
     }
   }
 
   #summary(end: ByteGenerateEnd | undefined): ByteGenerateResult {
-    const bytes = Uint8Array.from(this.#pieces.flatMap((piece) => [...piece.bytes]));
+    const bytes = Uint8Array.from(this.#stream.pieces.flatMap((piece) => [...piece.bytes]));
     const totalMs = performance.now() - this.#started;
     return {
       bytes,
@@ -110,16 +85,5 @@ export class ByteGenerationStream implements ByteGeneration {
       bytesPerSecond: bytes.length > 0 ? (bytes.length * 1000) / totalMs : undefined,
       totalMs,
     };
-  }
-
-  #finish(error: LexigraftError | undefined): void {
-    this.#over ??= { error };
-    this.#notify();
-  }
-
-  #notify(): void {
-    const waiting = this.#wake;
-    this.#wake = [];
-    for (const wake of waiting) wake();
   }
 }

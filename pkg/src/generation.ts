@@ -1,6 +1,7 @@
 import { abortError } from "./abort.js";
 import { callUser, type EngineClient, type StartedCall } from "./client.js";
-import { LexigraftError } from "./errors.js";
+import type { LexigraftError } from "./errors.js";
+import { PieceStream } from "./piece-stream.js";
 import type { Event, GenerateEnd, Handle } from "./protocol.js";
 import type { ChatMessage, GenerateOptions, GenerateResult, Generation, Piece } from "./types.js";
 import type { WasmGenerateOptions } from "./wasm-module.js";
@@ -25,17 +26,14 @@ function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
-/** Collects a generation's pieces. Readers follow at their own pace, each from the beginning. */
+/** A generation as it comes from the engine. */
 export class GenerationStream implements Generation {
   readonly result: Promise<GenerateResult>;
   readonly #started = performance.now();
-  readonly #pieces: Piece[] = [];
+  readonly #stream = new PieceStream<Piece>(() => this.#call?.cancel());
   readonly #call: StartedCall<"generate"> | undefined;
   #firstAt: number | undefined;
   #lastAt: number | undefined;
-  /** Set when nothing more will come, or nobody wants it: undefined inside for a normal end. */
-  #over: { error: LexigraftError | undefined } | undefined;
-  #wake: (() => void)[] = [];
 
   constructor(
     client: EngineClient,
@@ -46,59 +44,33 @@ export class GenerationStream implements Generation {
   ) {
     const { signal, onPrefill } = user;
     if (signal?.aborted) {
-      this.#finish(abortError(signal));
+      this.#stream.finish(abortError(signal));
       this.result = Promise.resolve(this.#aborted(undefined));
       return;
     }
     this.#call = client.start("generate", { handle, prompt, options }, (event) =>
       this.#receive(event, onPrefill),
     );
-    const onAbort = () => this.cancel();
-    signal?.addEventListener("abort", onAbort, { once: true });
-    this.result = this.#settle(this.#call.result).finally(() =>
-      signal?.removeEventListener("abort", onAbort),
-    );
-    // Whoever only iterates has the error from the iterator; it must not be reported as unhandled too.
-    this.result.catch(() => undefined);
+    this.result = this.#stream.cancelledBy(signal, this.#settle(this.#call.result));
   }
 
   cancel(): void {
-    if (this.#over !== undefined) return;
-    this.#finish(new LexigraftError("aborted", "The generation was aborted."));
-    this.#call?.cancel();
+    this.#stream.cancel();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void, undefined> {
-    let at = 0;
-    try {
-      for (;;) {
-        // An abort takes effect at once; other errors come after the pieces that preceded them.
-        if (this.#over?.error?.code === "aborted") throw this.#over.error;
-        const piece = this.#pieces[at];
-        if (piece !== undefined) {
-          at += 1;
-          yield piece;
-        } else if (this.#over !== undefined) {
-          if (this.#over.error !== undefined) throw this.#over.error;
-          return;
-        } else {
-          await new Promise<void>((resolve) => this.#wake.push(resolve));
-        }
-      }
-    } finally {
-      this.cancel();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Piece, void, undefined> {
+    return this.#stream[Symbol.asyncIterator]();
   }
 
   #receive(event: Event<"generate">, onPrefill: GenerateOptions["onPrefill"]): void {
     if (event.type === "prefill") {
-      if (this.#over === undefined) callUser(onPrefill, { done: event.done, total: event.total });
+      if (!this.#stream.over) callUser(onPrefill, { done: event.done, total: event.total });
       return;
     }
     const { text, id, logProb } = event;
     this.#lastAt = performance.now();
     this.#firstAt ??= this.#lastAt;
-    this.#push(logProb === undefined ? { text, id } : { text, id, logProb });
+    this.#stream.push(logProb === undefined ? { text, id } : { text, id, logProb });
   }
 
   async #settle(ending: Promise<GenerateEnd>): Promise<GenerateResult> {
@@ -107,18 +79,19 @@ export class GenerationStream implements Generation {
       end = await ending;
     } catch (thrown) {
       const error = thrown as LexigraftError;
-      this.#finish(error);
-      if (this.#over?.error?.code === "aborted") return this.#aborted(undefined);
+      this.#stream.finish(error);
+      if (this.#stream.aborted) return this.#aborted(undefined);
       throw error;
     }
-    const lastId = this.#pieces.at(-1)?.id;
-    if (this.#over !== undefined || end.reason === "aborted") {
+    const lastId = this.#stream.pieces.at(-1)?.id;
+    if (this.#stream.over || end.reason === "aborted") {
       // Without this, a model disposed in the middle would leave readers waiting.
-      this.#finish(new LexigraftError("aborted", "The generation was aborted."));
+      this.#stream.abort();
       return this.#aborted(end);
     }
-    if (end.text !== "" && lastId !== undefined) this.#push({ text: end.text, id: lastId, tail: true });
-    this.#finish(undefined);
+    if (end.text !== "" && lastId !== undefined)
+      this.#stream.push({ text: end.text, id: lastId, tail: true });
+    this.#stream.finish(undefined);
     return { ...this.#summary(end), reason: end.reason, ids: end.ids ?? this.#ids() };
   }
 
@@ -127,10 +100,10 @@ export class GenerationStream implements Generation {
   }
 
   #summary(end: GenerateEnd | undefined): Omit<GenerateResult, "reason" | "ids"> {
-    const tokens = this.#pieces.filter((piece) => piece.tail === undefined);
+    const tokens = this.#tokens();
     const decodeMs = end?.decodeMs ?? (this.#lastAt ?? 0) - (this.#firstAt ?? 0);
     return {
-      text: this.#pieces.map((piece) => piece.text).join(""),
+      text: this.#stream.pieces.map((piece) => piece.text).join(""),
       promptIds: end?.promptIds ?? new Uint32Array(),
       seed: this.options.seed,
       timeToFirstTokenMs: this.#firstAt === undefined ? undefined : this.#firstAt - this.#started,
@@ -142,24 +115,11 @@ export class GenerationStream implements Generation {
   }
 
   #ids(): Uint32Array {
-    return Uint32Array.from(
-      this.#pieces.filter((piece) => piece.tail === undefined).map((piece) => piece.id),
-    );
+    return Uint32Array.from(this.#tokens().map((piece) => piece.id));
   }
 
-  #push(piece: Piece): void {
-    this.#pieces.push(piece);
-    this.#notify();
-  }
-
-  #finish(error: LexigraftError | undefined): void {
-    this.#over ??= { error };
-    this.#notify();
-  }
-
-  #notify(): void {
-    const waiting = this.#wake;
-    this.#wake = [];
-    for (const wake of waiting) wake();
+  /** Without the rest of a text that belongs to no new token. */
+  #tokens(): Piece[] {
+    return this.#stream.pieces.filter((piece) => piece.tail === undefined);
   }
 }
