@@ -1,5 +1,6 @@
 import type { App } from "../app.ts";
 import { el, uniqueId } from "../dom.ts";
+import { exampleButtons } from "../examples.ts";
 import { copyButton } from "./copy.ts";
 import { commandKey, type Desk, type Mode } from "./desk.ts";
 import { runInto } from "./run.ts";
@@ -17,28 +18,6 @@ export function promptMode(app: App, desk: Desk): Mode {
     testid: "prompt",
     placeholder: "Write the beginning; the model goes on.",
   });
-  const tries = el(
-    "p",
-    { class: "examples" },
-    el("span", { class: "muted" }, "Try"),
-    ...examples.map((example) =>
-      el(
-        "button",
-        {
-          type: "button",
-          class: "example",
-          on: {
-            click: () => {
-              prompt.value = example;
-              prompt.focus();
-            },
-          },
-        },
-        example.trim(),
-      ),
-    ),
-  );
-
   const view = desk.view("output");
   const box = el(
     "div",
@@ -79,7 +58,7 @@ export function promptMode(app: App, desk: Desk): Mode {
     { class: "mode" },
     el("label", { for: id, class: "label" }, "Prompt"),
     prompt,
-    tries,
+    exampleButtons(prompt, examples),
     toolbar,
     el("hr", { class: "graft-line" }),
     el("div", { class: "row" }, el("h3", { class: "label" }, "Continuation"), copy),

@@ -8,6 +8,7 @@ import { END } from "../bytes/slot.ts";
 import { watchAll } from "../cell.ts";
 import { el, uniqueId } from "../dom.ts";
 import { isAbort } from "../errors.ts";
+import { exampleButtons } from "../examples.ts";
 import { commandKey } from "../generate/desk.ts";
 import type { Tab } from "./tab.ts";
 
@@ -166,27 +167,7 @@ function mount(panel: HTMLElement, app: App): void {
       ),
       el("label", { for: id, class: "label" }, "Text"),
       prompt,
-      el(
-        "p",
-        { class: "examples" },
-        el("span", { class: "muted" }, "Try"),
-        ...examples.map((example) =>
-          el(
-            "button",
-            {
-              type: "button",
-              class: "example",
-              on: {
-                click: () => {
-                  prompt.value = example;
-                  prompt.focus();
-                },
-              },
-            },
-            example,
-          ),
-        ),
-      ),
+      exampleButtons(prompt, examples),
       el("div", { class: "toolbar" }, lookButton, goOnButton, stop, note),
       el(
         "details",
