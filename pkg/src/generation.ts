@@ -19,6 +19,7 @@ export function fillOptions(options: GenerateOptions): WasmGenerateOptions {
     stop: options.stop ?? [],
     logProbs: options.logProbs ?? false,
     addSpecial: options.addSpecial ?? true,
+    ...(options.lookahead === undefined ? {} : { lookahead: options.lookahead }),
   };
 }
 

@@ -158,6 +158,11 @@ export interface GenerateOptions {
   logProbs?: boolean;
   /** Let the tokenizer add its special tokens to the prompt. Default true; always false for `chat`. */
   addSpecial?: boolean;
+  /**
+   * With temperature 0 on WebGPU: how many tokens the device chooses before it is asked which, 1 to 16. They come
+   * all at once then, and the device never waits for the page. By default 4 on a graphics card, 1 in software.
+   */
+  lookahead?: number;
   signal?: AbortSignal;
   /** Called as the prompt is read, in tokens. */
   onPrefill?: (progress: { done: number; total: number }) => void;

@@ -70,6 +70,7 @@ export interface WasmGenerateOptions {
   stop: string[];
   logProbs: boolean;
   addSpecial: boolean;
+  lookahead?: number;
 }
 
 export interface WasmScore {

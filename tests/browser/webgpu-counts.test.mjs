@@ -20,7 +20,7 @@ after(async () => {
 });
 
 /** The calls of each token after the prompt, once everything is warm. */
-async function perToken(options) {
+async function perToken(options, tokens = 4) {
   const counted = async (maxTokens) => {
     const before = await page.call("countedGpu");
     await page.call("generate", prompts[0].prompt, { ...options, maxTokens });
@@ -28,8 +28,10 @@ async function perToken(options) {
     return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - before[name]]));
   };
   await counted(3);
-  const [short, long] = [await counted(2), await counted(6)];
-  return Object.fromEntries(Object.entries(long).map(([name, value]) => [name, (value - short[name]) / 4]));
+  const [short, long] = [await counted(1), await counted(1 + tokens)];
+  return Object.fromEntries(
+    Object.entries(long).map(([name, value]) => [name, (value - short[name]) / tokens]),
+  );
 }
 
 test("a greedy token is five launches a layer and one readback of four bytes, and makes nothing new", async (t) => {
@@ -45,6 +47,16 @@ test("a greedy token is five launches a layer and one readback of four bytes, an
   assert.equal(counts.shaders, 0);
   assert.equal(counts.pipelines, 0);
   assert.equal(counts.buffers, 0);
+});
+
+test("four greedy tokens can share a write, two submissions and a readback", async (t) => {
+  const counts = await perToken({ temperature: 0, lookahead: 4 });
+  t.diagnostic(JSON.stringify(counts));
+  assert.equal(counts.dispatches, 5 * LAYERS + 4);
+  assert.equal(counts.submissions, 2 / 4);
+  assert.equal(counts.writes, 1 / 4);
+  assert.equal(counts.readbacks, 1 / 4);
+  assert.equal(counts.buffers + counts.shaders + counts.pipelines, 0);
 });
 
 test("a drawn token reads back the likeliest alone", async (t) => {

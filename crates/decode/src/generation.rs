@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use burn::tensor::Tensor;
 use lexigraft_models::decoder::KvCache;
 use lexigraft_text::StreamDecoder;
@@ -29,7 +31,14 @@ pub struct GenerationOptions {
     pub log_probs: bool,
     /// Put the tokenizer's special tokens (such as BOS) around the prompt.
     pub add_special: bool,
+    /// How many tokens the device may choose before it is asked which, where each is the likeliest
+    /// and WebGPU chooses it: at most 16. They come all at once then. `None` leaves it to the
+    /// device: four on a graphics card, one in software.
+    pub lookahead: Option<usize>,
 }
+
+/// The longest chain: what a stop throws away.
+const MAX_LOOKAHEAD: usize = 16;
 
 impl Default for GenerationOptions {
     fn default() -> Self {
@@ -39,6 +48,7 @@ impl Default for GenerationOptions {
             stop: Vec::new(),
             log_probs: false,
             add_special: true,
+            lookahead: None,
         }
     }
 }
@@ -108,6 +118,8 @@ pub struct Generation {
     logits: Option<Vec<f32>>,
     /// The next token, where the device chose it and kept the logits.
     likeliest: Option<u32>,
+    /// Tokens after that one, which the device has chosen and all but the last of which it has run.
+    ahead: VecDeque<u32>,
     /// The largest logits, where the device chose them and no others matter.
     largest: Option<Vec<(u32, f32)>>,
     ended: Option<GenerationResult>,
@@ -180,6 +192,7 @@ impl Generation {
             cache: Some(cache),
             logits: None,
             likeliest: None,
+            ahead: VecDeque::new(),
             largest: None,
             ended: None,
             prefill: Duration::ZERO,
@@ -214,7 +227,9 @@ impl Generation {
         if self.ids.len() - self.prompt_len >= self.options.max_tokens {
             return Ok(self.end(EndReason::MaxTokens, None));
         }
-        if cached < self.ids.len() {
+        if let Some(id) = self.ahead.pop_front() {
+            self.likeliest = Some(id);
+        } else if cached < self.ids.len() {
             if cached >= self.model.info().context_length {
                 return Ok(self.end(EndReason::Context, None));
             }
@@ -231,9 +246,26 @@ impl Generation {
             return Err(DecodeError::Aborted);
         };
         let ids = &self.ids[from..to];
+        let greedy = self.sampler.is_argmax() && !self.options.log_probs;
+        let lookahead = self.options.lookahead;
+        let lookahead = lookahead.unwrap_or_else(|| self.model.decoder().natural_chain());
+        if let ([id], true, true) = (ids, greedy && from >= self.prompt_len, lookahead > 1) {
+            let wanted = self.prompt_len + self.options.max_tokens - self.ids.len();
+            let count = lookahead
+                .min(MAX_LOOKAHEAD)
+                .min(wanted)
+                .min(cache.capacity().saturating_sub(from))
+                .max(1);
+            let decoder = self.model.decoder();
+            if let Some(chosen) = decoder.likeliest_chain(*id, count, cache).await? {
+                self.ahead = chosen.into();
+                self.likeliest = self.ahead.pop_front();
+                return Ok(());
+            }
+        }
         let hidden: Tensor<2> = self.model.decoder().forward(ids, cache)?;
         if to == self.ids.len() {
-            if self.sampler.is_argmax() && !self.options.log_probs {
+            if greedy {
                 self.likeliest = self.model.last_likeliest(hidden.clone()).await?;
                 if self.likeliest.is_some() {
                     return Ok(());
@@ -312,7 +344,9 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        if let Some(cache) = self.cache.take() {
+        if let Some(mut cache) = self.cache.take() {
+            // What was chosen ahead of an end is not part of the text.
+            cache.truncate(self.ids.len());
             let mut ids = std::mem::take(&mut self.ids);
             ids.truncate(cache.len());
             self.model.give_back(CachedTokens { cache, ids });

@@ -10,6 +10,8 @@ use lexigraft_kernels::cpu::PackedMatrix;
 use lexigraft_kernels::gpu::{self, GpuMatrix};
 use lexigraft_kernels::ops;
 
+#[cfg(feature = "gpu")]
+use crate::ModelError;
 use crate::RmsNorm;
 
 /// A weight matrix `[out_features, in_features]` as it is kept on the device.
@@ -283,6 +285,26 @@ impl Embedding {
     /// `[tokens] -> [tokens, hidden]`. Every id must be below the vocabulary size.
     pub fn forward(&self, ids: &[u32]) -> Tensor<2> {
         self.weight.rows(ids)
+    }
+
+    /// Whether [`forward_chosen`](Self::forward_chosen) serves it.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_on_gpu(&self) -> bool {
+        matches!(self.weight, StoredWeight::Gpu(_))
+    }
+
+    /// The row of the id that the wgpu device chose for the step at `start`: `[1, hidden]`.
+    ///
+    /// # Errors
+    /// `invalid-argument` when there is no such step, or the rows are elsewhere.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn forward_chosen(&self, start: usize) -> Result<Tensor<2>, ModelError> {
+        if let StoredWeight::Gpu(weight) = &self.weight {
+            return Ok(gpu::chosen_row(start, weight)?);
+        }
+        Err(ModelError::InvalidArgument(
+            "the embedding is not on the wgpu device".to_owned(),
+        ))
     }
 
     /// The tied output head: `[tokens, hidden] -> [tokens, vocab]`.

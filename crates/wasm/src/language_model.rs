@@ -37,6 +37,7 @@ struct JsGenerationOptions {
     stop: Option<Vec<String>>,
     log_probs: Option<bool>,
     add_special: Option<bool>,
+    lookahead: Option<usize>,
 }
 
 impl From<JsGenerationOptions> for GenerationOptions {
@@ -57,6 +58,7 @@ impl From<JsGenerationOptions> for GenerationOptions {
             stop: js.stop.unwrap_or(usual.stop),
             log_probs: js.log_probs.unwrap_or(usual.log_probs),
             add_special: js.add_special.unwrap_or(usual.add_special),
+            lookahead: js.lookahead,
         }
     }
 }

@@ -184,6 +184,7 @@ pub async fn agrees_with_references(kind: DeviceKind) {
         assert_eq!(result.ids, case.greedy_ids, "{:?}", case.prompt);
         assert_eq!(text, case.greedy_text.replace("<|im_end|>", ""));
     }
+    chains_write_the_same_text(&model, &reference.prompts[1]).await;
     // Log-probabilities need all logits: the same draw from what the device chose and from all.
     let drawn = async |log_probs| {
         let options = GenerationOptions {
@@ -238,4 +239,29 @@ async fn predicts_a_text_as_well_as_singles(model: &LanguageModel) {
     // A tenth of what users are promised (0.5 %).
     assert!((ratio - 1.0).abs() < 5e-4, "{ratio}");
     assert!(worst < 0.05, "{worst}");
+}
+
+/// Tokens that the device chooses ahead are those that it chooses one by one, and what it ran beyond
+/// an end is forgotten.
+async fn chains_write_the_same_text(model: &LanguageModel, case: &PromptReference) {
+    for (lookahead, max_tokens) in [(4, 6), (16, 48), (3, 5)] {
+        let options = GenerationOptions {
+            lookahead: Some(lookahead),
+            ..greedy(max_tokens)
+        };
+        let generation = model.generate(&case.prompt, options).expect("starts");
+        let (_, result) = run(generation).await;
+        let expected = &case.greedy_ids[..max_tokens.min(case.greedy_ids.len())];
+        assert_eq!(result.ids, expected, "{lookahead} tokens at once");
+    }
+    // In the middle of a chain.
+    let options = GenerationOptions {
+        lookahead: Some(16),
+        ..greedy(48)
+    };
+    let mut generation = model.generate(&case.prompt, options).expect("starts");
+    while !matches!(generation.next().await.expect("runs"), Step::Piece { .. }) {}
+    drop(generation);
+    let (text, _) = run(model.generate(&case.prompt, greedy(48)).expect("starts")).await;
+    assert_eq!(text, case.greedy_text.replace("<|im_end|>", ""));
 }

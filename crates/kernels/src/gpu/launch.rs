@@ -121,6 +121,9 @@ struct Kept {
     checked: HashSet<(CubeDevice, Checked)>,
 }
 
+/// Words of the shortest buffer of a step.
+const LEAST_ROOM: usize = 16;
+
 /// The words that a forward pass brings: its first position, then its ids.
 struct Step {
     buffer: CubeTensor,
@@ -176,6 +179,32 @@ pub(super) fn step_at(start: usize, like: &CubeTensor) -> CubeTensor {
     kept.unwrap_or_else(|| write_step(vec![start], like))
 }
 
+/// The buffer of the decode step at `start`, where [`begin`] or [`moved_step`] left it there.
+pub(super) fn decode_step(start: usize, like: &CubeTensor) -> Option<CubeTensor> {
+    with_decode_step(start, like, |step| step.buffer.clone())
+}
+
+/// As [`decode_step`], for a launch that moves the step on by one position and gives it an id that
+/// the host does not know.
+pub(super) fn moved_step(start: usize, like: &CubeTensor) -> Option<CubeTensor> {
+    with_decode_step(start, like, |step| {
+        step.words = vec![start as u32 + 1];
+        step.buffer.clone()
+    })
+}
+
+/// A single token's step is always in the shortest buffer: others may hold the same position.
+fn with_decode_step<R>(
+    start: usize,
+    like: &CubeTensor,
+    then: impl FnOnce(&mut Step) -> R,
+) -> Option<R> {
+    KEPT.with_borrow_mut(|kept| {
+        let step = kept.steps.get_mut(&(like.device.clone(), LEAST_ROOM))?;
+        (step.words.first() == Some(&(start as u32))).then(|| then(step))
+    })
+}
+
 /// A buffer whose words from the second on are `ids`.
 pub(super) fn step_with(ids: &[u32], like: &CubeTensor) -> CubeTensor {
     let kept = find_step(like, |words| words.get(1..) == Some(ids));
@@ -198,7 +227,7 @@ fn find_step(like: &CubeTensor, fits: impl Fn(&[u32]) -> bool) -> Option<CubeTen
 /// launches before it still see what was there.
 fn write_step(words: Vec<u32>, like: &CubeTensor) -> CubeTensor {
     STEP_WRITES.fetch_add(1, Ordering::Relaxed);
-    let room = words.len().next_power_of_two().max(16);
+    let room = words.len().next_power_of_two().max(LEAST_ROOM);
     let key = (like.device.clone(), room);
     let kept = KEPT.with_borrow_mut(|kept| {
         let step = kept.steps.get_mut(&key)?;

@@ -17,6 +17,7 @@
 //! compiled and no such buffer made, which [`counters`] tell.
 
 mod attention;
+mod chain;
 mod elementwise;
 mod format;
 mod full_attention;
@@ -38,13 +39,14 @@ use burn::tensor::Device;
 /// The longest heads that the attention kernels take; they are a multiple of [`HEAD_DIM_UNIT`].
 pub use attention::{HEAD_DIM_UNIT, MAX_HEAD_DIM};
 pub use attention::{attention, attention_step, rope_append};
+pub use chain::ChosenIds;
 pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
 pub use full_attention::{full_attention, full_attention_as};
 pub use launch::{Counters, Memory, begin, counters, memory};
 pub use matrix::{GpuBuilder, GpuMatrix};
 pub use project::{Around, Sharing, project, project_as};
 pub use rearrange::{add_rows, grow_cache, mean_rows, row};
-pub use rows::rows;
+pub use rows::{chosen_row, rows};
 pub use sample::{MAX_TOP_K, Segments, argmax, segment_log_probs, target_log_probs, top_k};
 pub use self_test::{Checked, self_test};
 pub(crate) use tensor::{empty_tensor, from_host, is_alone, is_here, to_host};
@@ -59,7 +61,7 @@ pub fn assume_software(software: bool) {
 }
 
 /// Whether the adapter is a software one.
-fn is_software(device: &Device) -> bool {
+pub fn is_software(device: &Device) -> bool {
     match ADAPTER.load(Ordering::Relaxed) {
         0 => {
             let name = match tensor::empty([1], device) {

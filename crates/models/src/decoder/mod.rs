@@ -6,6 +6,7 @@
 mod attention;
 mod block;
 mod cache;
+mod chain;
 mod config;
 mod graft;
 pub mod llama;
@@ -130,16 +131,21 @@ impl Decoder {
     /// has room for; the cache is unchanged then.
     pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor<2>, ModelError> {
         self.check_ids(ids, cache)?;
-        let (start, tokens) = (cache.len(), ids.len());
         #[cfg(feature = "gpu")]
         if self.device.kind() == crate::DeviceKind::Wgpu {
-            lexigraft_kernels::gpu::begin(start, ids, self.device.burn())?;
+            lexigraft_kernels::gpu::begin(cache.len(), ids, self.device.burn())?;
         }
+        Ok(self.forward_rows(self.embedding.forward(ids), cache))
+    }
+
+    /// As [`forward`](Self::forward), from rows of the embedding that fit the cache.
+    fn forward_rows(&self, rows: Tensor<2>, cache: &mut KvCache) -> Tensor<2> {
+        let (start, tokens) = (cache.len(), rows.dims()[0]);
         let pass = Pass {
             rope: self.rope.clone(),
             mask: CausalMask::new(start, tokens),
         };
-        let mut hidden = self.embedding.forward(ids);
+        let mut hidden = rows;
         let mut layers = Vec::with_capacity(self.blocks.len());
         for (block, layer) in self.blocks.iter().zip(cache.take_layers()) {
             let (next, layer) = block.forward(hidden, layer, &pass);
@@ -147,7 +153,7 @@ impl Decoder {
             layers.push(layer);
         }
         cache.advance(layers, tokens);
-        Ok(self.norm.forward(hidden))
+        self.norm.forward(hidden)
     }
 
     /// Output logits of hidden states: `[tokens, hidden] -> [tokens, vocab]`.
