@@ -11,6 +11,8 @@ import {
   type ClientMessage,
   type Event,
   type GenerateEnd,
+  type GraftEvent,
+  type GraftParams,
   type Handle,
   type HostMessage,
   type LoadEvent,
@@ -28,6 +30,7 @@ import type {
   WasmGeneration,
   WasmLanguageModel,
   WasmStep,
+  WasmTokenizer,
   WasmVision,
 } from "./wasm-module.js";
 
@@ -42,6 +45,7 @@ type Slot = { queue: JobQueue } & (
   | { kind: "language"; model: WasmLanguageModel }
   | { kind: "encoder"; model: WasmEncoder }
   | { kind: "bytes"; model: WasmByteModel }
+  | { kind: "tokenizer"; model: WasmTokenizer }
   | { kind: "vision"; model: WasmVision }
 );
 
@@ -165,9 +169,59 @@ export class EngineHost {
       await this.#release(handle);
       return null;
     },
-    tokenize: async ({ handle, text, addSpecial }) => this.#language(handle).model.tokenize(text, addSpecial),
-    detokenize: async ({ handle, ids }) => this.#language(handle).model.detokenize(ids),
-    tokenText: async ({ handle, ids }) => this.#language(handle).model.tokenText(ids),
+    loadTokenizer: async ({ source, cache }, context) => {
+      const get = this.#fetcher(cache, undefined, context);
+      const { blob } = await get("tokenizer", source);
+      const model = await this.#engine().module.readTokenizer(blob);
+      const info = { vocabSize: model.vocabSize(), loss: model.loss() };
+      return { handle: this.#add({ kind: "tokenizer", model, queue: new JobQueue() }, context), info };
+    },
+    tokenize: async ({ handle, text, addSpecial }) => this.#tokens(handle).tokenize(text, addSpecial),
+    detokenize: async ({ handle, ids }) => this.#tokens(handle).detokenize(ids),
+    tokenText: async ({ handle, ids }) => this.#tokens(handle).tokenText(ids),
+    segment: async ({ handle, text }) => this.#tokens(handle).segment(text),
+    graft: async (params, context) => {
+      const { model, queue } = this.#language(params.handle);
+      const parts = await this.#graftParts(params, context);
+      const { method, lossy } = params;
+      const throttle = new ProgressThrottle();
+      const made = queue.run(context.signal, async (running) => {
+        try {
+          return await model.graft(
+            parts.tokenizer,
+            method,
+            parts.hypernetwork,
+            lossy,
+            async (phase, done, total) => {
+              if (phase !== "write" && throttle.due(phase, done === total)) {
+                context.emit({ type: "progress", progress: { phase, done, total } });
+              }
+              // A cancel message is only read between two tasks.
+              await yieldToEventLoop();
+              return !running.aborted;
+            },
+          );
+        } finally {
+          parts.free();
+        }
+      });
+      const grafted = await made;
+      const report = grafted.graftReport();
+      if (!report) throw new LexigraftError("internal", "The engine gave back a model that is no graft.");
+      const slot: Slot = { kind: "language", model: grafted, queue: new JobQueue() };
+      return { handle: this.#add(slot, context), info: grafted.info(), report };
+    },
+    export: async ({ handle, format }, { signal, emit }) => {
+      const { model, queue } = this.#language(handle);
+      const throttle = new ProgressThrottle();
+      return queue.run(signal, async (running) => {
+        const files = await model.export(format, (_phase, done, total) => {
+          if (throttle.due("write", done === total)) emit({ done, total });
+          return !running.aborted;
+        });
+        return files.map(([name, content]) => new File([content], name));
+      });
+    },
     applyChatTemplate: async ({ handle, messages, addGenerationPrompt }) =>
       this.#language(handle).model.applyChatTemplate(messages, addGenerationPrompt),
     generate: async ({ handle, prompt, options }, { signal, emit }) => {
@@ -283,6 +337,13 @@ export class EngineHost {
     return slot;
   }
 
+  /** Whatever has a tokenizer, for what is asked of that alone. */
+  #tokens(handle: Handle): WasmLanguageModel | WasmTokenizer {
+    const slot = this.#slot(handle);
+    if (slot.kind === "language" || slot.kind === "tokenizer") return slot.model;
+    throw new LexigraftError("internal", "This model has no tokenizer to ask.");
+  }
+
   #bytes(handle: Handle) {
     const slot = this.#slot(handle);
     if (slot.kind !== "bytes") throw new LexigraftError("internal", "This model is not a byte model.");
@@ -319,19 +380,17 @@ export class EngineHost {
     if (this.#broken === undefined) slot.model.free();
   }
 
-  /** Gets a model's files, small ones first: a missing tokenizer is found before the weights are downloaded. */
-  async #fetchAll(
-    params: LoadParams,
-    small: { tokenizer?: PortableSource | undefined; config?: PortableSource | undefined },
+  /** Gets single files, with their progress. */
+  #fetcher(
+    cache: string | undefined,
+    throttle = new ProgressThrottle(),
     { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
   ) {
     const { module } = this.#engine();
-    const weightsSha256 = parseSha256(params.sha256);
-    const throttle = new ProgressThrottle();
-    const get = (file: ModelFile, source: PortableSource, sha256?: string) =>
+    return (file: ModelFile, source: PortableSource, sha256?: string) =>
       fetchFile(source, {
         file,
-        cache: params.cache,
+        cache,
         sha256,
         signal,
         newSha256: () => new module.Sha256(),
@@ -342,6 +401,44 @@ export class EngineHost {
         onWarning: (warning) => emit({ type: "warning", warning }),
         ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
       });
+  }
+
+  /** What a graft is made with; `free` gives back what was loaded for it alone. */
+  async #graftParts(
+    { tokenizer, hypernetwork, cache }: GraftParams,
+    { signal, emit }: { signal: AbortSignal; emit: (event: GraftEvent) => void },
+  ) {
+    const get = this.#fetcher(cache, undefined, {
+      signal,
+      emit: (event) => {
+        if (event.type === "warning") emit(event);
+        else {
+          const { phase, loaded, total } = event.progress;
+          // Nothing is loaded here.
+          if (phase !== "load") emit({ type: "progress", progress: { phase, done: loaded, total } });
+        }
+      },
+    });
+    const network = hypernetwork && (await get("hypernetwork", hypernetwork)).blob;
+    if (typeof tokenizer === "number") {
+      const slot = this.#slot(tokenizer);
+      if (slot.kind !== "tokenizer") throw new LexigraftError("internal", "This is no tokenizer.");
+      return { tokenizer: slot.model, hypernetwork: network, free: () => undefined };
+    }
+    const { blob } = await get("tokenizer", tokenizer);
+    const model = await this.#engine().module.readTokenizer(blob);
+    return { tokenizer: model, hypernetwork: network, free: () => model.free() };
+  }
+
+  /** Gets a model's files, small ones first: a missing tokenizer is found before the weights are downloaded. */
+  async #fetchAll(
+    params: LoadParams,
+    small: { tokenizer?: PortableSource | undefined; config?: PortableSource | undefined },
+    { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
+  ) {
+    const weightsSha256 = parseSha256(params.sha256);
+    const throttle = new ProgressThrottle();
+    const get = this.#fetcher(params.cache, throttle, { signal, emit });
     const tokenizer = small.tokenizer && (await get("tokenizer", small.tokenizer)).blob;
     const config = small.config && (await get("config", small.config)).blob;
     const { blob: weights, fromCache } = await get("weights", params.weights, weightsSha256);

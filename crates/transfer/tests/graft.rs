@@ -189,7 +189,7 @@ fn tokens_run_together_are_each_alone() {
     let model = smollm2();
     let decoder = model.decoder();
     let ids = [504u32, 28, 9000, 2, 40123, 0, 1000];
-    let hidden = decoder.forward_alone(&ids).expect("runs");
+    let hidden = pollster::block_on(decoder.forward_alone(&ids)).expect("runs");
     let together = pollster::block_on(read_f32(decoder.logits(hidden))).expect("reads");
     for (id, together) in ids.iter().zip(together.chunks_exact(49152)) {
         let alone = pollster::block_on(model.logits(&[*id])).expect("runs");
@@ -199,6 +199,6 @@ fn tokens_run_together_are_each_alone() {
             .fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 1e-2, "{id}: {worst}");
     }
-    assert!(decoder.forward_alone(&[]).is_err());
-    assert!(decoder.forward_alone(&[49152]).is_err());
+    assert!(pollster::block_on(decoder.forward_alone(&[])).is_err());
+    assert!(pollster::block_on(decoder.forward_alone(&[49152])).is_err());
 }

@@ -76,7 +76,8 @@ impl PieceBigrams {
             if progress(batch * CONTEXTS, firsts.len()).await.is_break() {
                 return Err(TransferError::Aborted);
             }
-            let logits = read_f32(decoder.logits(decoder.forward_alone(ids)?)).await?;
+            let states = decoder.forward_alone(ids).await?;
+            let logits = read_f32(decoder.logits(states)).await?;
             for (first, logits) in ids.iter().zip(logits.chunks_exact(vocab)) {
                 let total = log_sum_exp(logits);
                 for second in followers.get(first).into_iter().flatten() {
