@@ -1,9 +1,9 @@
 import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
 import { watchDevices } from "./device-loss.js";
-import { parseSha256 } from "./digest.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
-import { fetchFile } from "./fetch-file.js";
+import { type Fetcher, fetchAll, fileGetter } from "./host-files.js";
+import { exportModel, graftParts, runGraft } from "./host-graft.js";
 import { JobQueue } from "./job-queue.js";
 import { readPixels } from "./picture.js";
 import { ProgressThrottle } from "./progress.js";
@@ -11,19 +11,13 @@ import {
   type ClientMessage,
   type Event,
   type GenerateEnd,
-  type GraftEvent,
-  type GraftParams,
   type Handle,
   type HostMessage,
-  type LoadEvent,
-  type LoadParams,
   type MethodName,
   type Params,
   type Result,
   transferables,
 } from "./protocol.js";
-import type { PortableSource } from "./source.js";
-import type { ModelFile } from "./types.js";
 import type {
   WasmByteModel,
   WasmEncoder,
@@ -132,7 +126,7 @@ export class EngineHost {
     },
     loadLanguageModel: async (params, context) => {
       const { tokenizer, config, contextLength } = params;
-      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
       const options = {
         ...(files.tokenizer ? { tokenizer: files.tokenizer } : {}),
         ...(files.config ? { config: files.config } : {}),
@@ -146,7 +140,7 @@ export class EngineHost {
     },
     loadEncoder: async (params, context) => {
       const { tokenizer, config } = params;
-      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
       if (files.tokenizer === undefined || files.config === undefined) {
         throw new LexigraftError("invalid-argument", "An encoder needs weights, tokenizer and config.");
       }
@@ -158,7 +152,7 @@ export class EngineHost {
       };
     },
     loadVision: async (params, context) => {
-      const files = await this.#fetchAll(params, {}, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, {}, context);
       const model = await this.#engine().engine.loadVision(files.weights, files.onLoad);
       return {
         handle: this.#add({ kind: "vision", model, queue: new JobQueue() }, context),
@@ -170,7 +164,7 @@ export class EngineHost {
       return null;
     },
     loadTokenizer: async ({ source, cache }, context) => {
-      const get = this.#fetcher(cache, undefined, context);
+      const get = fileGetter(this.#fetcher(cache), new ProgressThrottle(), context);
       const { blob } = await get("tokenizer", source);
       const model = await this.#engine().module.readTokenizer(blob);
       const info = { vocabSize: model.vocabSize(), loss: model.loss() };
@@ -182,30 +176,11 @@ export class EngineHost {
     segment: async ({ handle, text }) => this.#tokens(handle).segment(text),
     graft: async (params, context) => {
       const { model, queue } = this.#language(params.handle);
-      const parts = await this.#graftParts(params, context);
-      const { method, lossy } = params;
-      const throttle = new ProgressThrottle();
-      const made = queue.run(context.signal, async (running) => {
-        try {
-          return await model.graft(
-            parts.tokenizer,
-            method,
-            parts.hypernetwork,
-            lossy,
-            async (phase, done, total) => {
-              if (phase !== "write" && throttle.due(phase, done === total)) {
-                context.emit({ type: "progress", progress: { phase, done, total } });
-              }
-              // A cancel message is only read between two tasks.
-              await yieldToEventLoop();
-              return !running.aborted;
-            },
-          );
-        } finally {
-          parts.free();
-        }
-      });
-      const grafted = await made;
+      const find = (handle: Handle) => this.#tokenizer(handle);
+      const { module } = this.#engine();
+      const parts = await graftParts(params, this.#fetcher(params.cache), find, module, context);
+      const made = queue.run(context.signal, (running) => runGraft(model, parts, running, context));
+      const grafted = await made.finally(parts.free);
       const report = grafted.graftReport();
       if (!report) throw new LexigraftError("internal", "The engine gave back a model that is no graft.");
       const slot: Slot = { kind: "language", model: grafted, queue: new JobQueue() };
@@ -213,14 +188,7 @@ export class EngineHost {
     },
     export: async ({ handle, format }, { signal, emit }) => {
       const { model, queue } = this.#language(handle);
-      const throttle = new ProgressThrottle();
-      return queue.run(signal, async (running) => {
-        const files = await model.export(format, (_phase, done, total) => {
-          if (throttle.due("write", done === total)) emit({ done, total });
-          return !running.aborted;
-        });
-        return files.map(([name, content]) => new File([content], name));
-      });
+      return queue.run(signal, (running) => exportModel(model, format, running, emit));
     },
     applyChatTemplate: async ({ handle, messages, addGenerationPrompt }) =>
       this.#language(handle).model.applyChatTemplate(messages, addGenerationPrompt),
@@ -337,6 +305,12 @@ export class EngineHost {
     return slot;
   }
 
+  #tokenizer(handle: Handle): WasmTokenizer {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "tokenizer") throw new LexigraftError("internal", "This is no tokenizer.");
+    return slot.model;
+  }
+
   /** Whatever has a tokenizer, for what is asked of that alone. */
   #tokens(handle: Handle): WasmLanguageModel | WasmTokenizer {
     const slot = this.#slot(handle);
@@ -380,75 +354,11 @@ export class EngineHost {
     if (this.#broken === undefined) slot.model.free();
   }
 
-  /** Gets single files, with their progress. */
-  #fetcher(
-    cache: string | undefined,
-    throttle = new ProgressThrottle(),
-    { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
-  ) {
+  /** Gets files for a call. */
+  #fetcher(cache: string | undefined): Fetcher {
     const { module } = this.#engine();
-    return (file: ModelFile, source: PortableSource, sha256?: string) =>
-      fetchFile(source, {
-        file,
-        cache,
-        sha256,
-        signal,
-        newSha256: () => new module.Sha256(),
-        onProgress: (progress) => {
-          const { phase, loaded, total } = progress;
-          if (throttle.due(`${phase} ${file}`, loaded === total)) emit({ type: "progress", progress });
-        },
-        onWarning: (warning) => emit({ type: "warning", warning }),
-        ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
-      });
-  }
-
-  /** What a graft is made with; `free` gives back what was loaded for it alone. */
-  async #graftParts(
-    { tokenizer, hypernetwork, cache }: GraftParams,
-    { signal, emit }: { signal: AbortSignal; emit: (event: GraftEvent) => void },
-  ) {
-    const get = this.#fetcher(cache, undefined, {
-      signal,
-      emit: (event) => {
-        if (event.type === "warning") emit(event);
-        else {
-          const { phase, loaded, total } = event.progress;
-          // Nothing is loaded here.
-          if (phase !== "load") emit({ type: "progress", progress: { phase, done: loaded, total } });
-        }
-      },
-    });
-    const network = hypernetwork && (await get("hypernetwork", hypernetwork)).blob;
-    if (typeof tokenizer === "number") {
-      const slot = this.#slot(tokenizer);
-      if (slot.kind !== "tokenizer") throw new LexigraftError("internal", "This is no tokenizer.");
-      return { tokenizer: slot.model, hypernetwork: network, free: () => undefined };
-    }
-    const { blob } = await get("tokenizer", tokenizer);
-    const model = await this.#engine().module.readTokenizer(blob);
-    return { tokenizer: model, hypernetwork: network, free: () => model.free() };
-  }
-
-  /** Gets a model's files, small ones first: a missing tokenizer is found before the weights are downloaded. */
-  async #fetchAll(
-    params: LoadParams,
-    small: { tokenizer?: PortableSource | undefined; config?: PortableSource | undefined },
-    { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
-  ) {
-    const weightsSha256 = parseSha256(params.sha256);
-    const throttle = new ProgressThrottle();
-    const get = this.#fetcher(params.cache, throttle, { signal, emit });
-    const tokenizer = small.tokenizer && (await get("tokenizer", small.tokenizer)).blob;
-    const config = small.config && (await get("config", small.config)).blob;
-    const { blob: weights, fromCache } = await get("weights", params.weights, weightsSha256);
-    const onLoad = (loaded: number, total: number): boolean => {
-      if (throttle.due("load", loaded === total)) {
-        emit({ type: "progress", progress: { phase: "load", file: "weights", loaded, total, fromCache } });
-      }
-      return !signal.aborted;
-    };
-    return { tokenizer, config, weights, onLoad };
+    const { fetch } = this.environment;
+    return { cache, newSha256: () => new module.Sha256(), ...(fetch ? { fetch } : {}) };
   }
 }
 

@@ -123,11 +123,13 @@ class GraftedModelClient extends LanguageModelClient implements GraftedModel {
   }
 
   async export({ format = "gguf", signal, onProgress }: ExportOptions = {}): Promise<File[]> {
-    return this.client.call(
+    const files = await this.client.call(
       "export",
       { handle: this.handle, format },
       { signal, onEvent: (progress) => callUser(onProgress, progress) },
     );
+    // The browser has the bytes: a file of a blob is no copy.
+    return files.map(({ name, content }) => new File([content], name));
   }
 }
 

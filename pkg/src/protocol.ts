@@ -67,6 +67,11 @@ export interface GraftParams {
   cache?: string;
 }
 
+export interface ExportedFile {
+  name: string;
+  content: Blob;
+}
+
 export type GraftEvent =
   | { type: "progress"; progress: GraftProgress }
   | { type: "warning"; warning: LoadWarning };
@@ -126,7 +131,7 @@ export interface Methods {
   graft: Method<GraftParams, { handle: Handle; info: LanguageModelInfo; report: GraftReport }, GraftEvent>;
   export: Method<
     { handle: Handle; format: "gguf" | "safetensors" },
-    File[],
+    ExportedFile[],
     { done: number; total: number }
   >;
   applyChatTemplate: Method<
