@@ -24,12 +24,20 @@ pub struct Args {
     no_build: bool,
 }
 
+/// What the page offers by name. The See tab's model is fetched when it is asked for.
+const MODELS: [&str; 5] = [
+    "smollm2",
+    "tokenizer-llama3",
+    "tokenizer-qwen3",
+    "tokenizer-gpt4o",
+    "tokenizer-gemma3",
+];
+
 pub fn run(args: &Args) -> Result<()> {
     if !args.no_build {
         node::packages()?;
     }
-    // The page of this version generates text, so its one model is enough.
-    let models = models::get(&["smollm2"], false)?;
+    let models = models::get(&MODELS, false)?;
     if !args.no_build {
         build::everything(false)?;
     }
