@@ -24,13 +24,14 @@ pub struct Args {
     no_build: bool,
 }
 
-/// What the page offers by name. The See tab's model is fetched when it is asked for.
-const MODELS: [&str; 5] = [
+/// What the page offers by name.
+const MODELS: [&str; 6] = [
     "smollm2",
     "tokenizer-llama3",
     "tokenizer-qwen3",
     "tokenizer-gpt4o",
     "tokenizer-gemma3",
+    "vit",
 ];
 
 pub fn run(args: &Args) -> Result<()> {
