@@ -80,11 +80,23 @@ export function graftCalls(state, failure) {
       };
     },
 
+    /** The same with the text of a tokenizer.json. */
+    graftText(text, options) {
+      return this.graft(new Blob([text]), options);
+    },
+
     graftFailure: (source, options = {}) =>
       failure(async () => (await state().model.graft(source, options)).dispose()),
 
     graftTextFailure: (text, options = {}) =>
       failure(async () => (await state().model.graft(new Blob([text]), options)).dispose()),
+
+    /** With a hypernetwork in hand. */
+    graftWithBytesFailure: (source, base64) =>
+      failure(async () => {
+        const hypernetwork = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+        await (await state().model.graft(source, { method: "hypernetwork", hypernetwork })).dispose();
+      }),
 
     /** Aborts a graft when a phase has come this far; tells how long it took to end. */
     async graftAborted(source, options, phase, from) {
@@ -110,8 +122,8 @@ export function graftCalls(state, failure) {
     },
 
     async generateGrafted(prompt, options) {
-      const { text, ids, reason } = await grafted.generate(prompt, options).result;
-      return { text, ids: [...ids], reason };
+      const { text, ids, promptIds, reason } = await grafted.generate(prompt, options).result;
+      return { text, ids: [...ids], read: promptIds.length, reason };
     },
 
     async chatGrafted(messages, options) {
@@ -163,6 +175,21 @@ export function graftCalls(state, failure) {
       const [file] = await grafted.export({ format: "gguf" });
       window.exportedModel = file;
       return file.size;
+    },
+
+    /** What wllama writes after prompts with the exported model, and how many tokens it read. */
+    async writeInWllama(prompts, maxTokens) {
+      const { Wllama } = await import("/node_modules/@wllama/wllama/esm/index.js");
+      const wasm = new URL("/node_modules/@wllama/wllama/esm/wasm/wllama.wasm", location.href).href;
+      const wllama = new Wllama({ default: wasm }, { suppressNativeLog: true });
+      await wllama.loadModel([window.exportedModel], { n_ctx: 256, n_threads: 1, n_gpu_layers: 0 });
+      const said = [];
+      for (const prompt of prompts) {
+        const answer = await wllama.createCompletion({ prompt, max_tokens: maxTokens, temperature: 0 });
+        said.push({ text: answer.choices[0].text, read: answer.usage.prompt_tokens });
+      }
+      await wllama.exit();
+      return said;
     },
 
     async disposeModelBeforeGraft(prompt, options) {
