@@ -6,7 +6,7 @@ use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, toke
 use lexigraft_models::device::read_f32;
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::initialise::FirstPieceOptions;
-use lexigraft_transfer::{Aids, Origin, graft};
+use lexigraft_transfer::{Aids, Origin, check_room, graft};
 
 const TEXT: &str = "The river that runs through the old town is crossed by three bridges, and the \
     oldest of them was built of stone. People who live on its banks say that the water is clear \
@@ -201,4 +201,13 @@ fn tokens_run_together_are_each_alone() {
     }
     assert!(pollster::block_on(decoder.forward_alone(&[])).is_err());
     assert!(pollster::block_on(decoder.forward_alone(&[49152])).is_err());
+}
+
+#[test]
+fn a_vocabulary_beyond_the_device_is_refused_before_it_is_made() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    check_room(&model, &source, 300_000).expect("there is room");
+    let refused = check_room(&model, &source, usize::MAX).expect_err("there is none");
+    assert_eq!(refused.code(), "out-of-memory");
 }
