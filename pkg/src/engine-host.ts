@@ -1,9 +1,9 @@
 import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
 import { watchDevices } from "./device-loss.js";
-import { parseSha256 } from "./digest.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
-import { fetchFile } from "./fetch-file.js";
+import { type Fetcher, fetchAll, fileGetter } from "./host-files.js";
+import { exportModel, graftParts, runGraft } from "./host-graft.js";
 import { JobQueue } from "./job-queue.js";
 import { readPixels } from "./picture.js";
 import { ProgressThrottle } from "./progress.js";
@@ -13,21 +13,18 @@ import {
   type GenerateEnd,
   type Handle,
   type HostMessage,
-  type LoadEvent,
-  type LoadParams,
   type MethodName,
   type Params,
   type Result,
   transferables,
 } from "./protocol.js";
-import type { PortableSource } from "./source.js";
-import type { ModelFile } from "./types.js";
 import type {
   WasmByteModel,
   WasmEncoder,
   WasmGeneration,
   WasmLanguageModel,
   WasmStep,
+  WasmTokenizer,
   WasmVision,
 } from "./wasm-module.js";
 
@@ -42,6 +39,7 @@ type Slot = { queue: JobQueue } & (
   | { kind: "language"; model: WasmLanguageModel }
   | { kind: "encoder"; model: WasmEncoder }
   | { kind: "bytes"; model: WasmByteModel }
+  | { kind: "tokenizer"; model: WasmTokenizer }
   | { kind: "vision"; model: WasmVision }
 );
 
@@ -128,7 +126,7 @@ export class EngineHost {
     },
     loadLanguageModel: async (params, context) => {
       const { tokenizer, config, contextLength } = params;
-      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
       const options = {
         ...(files.tokenizer ? { tokenizer: files.tokenizer } : {}),
         ...(files.config ? { config: files.config } : {}),
@@ -142,7 +140,7 @@ export class EngineHost {
     },
     loadEncoder: async (params, context) => {
       const { tokenizer, config } = params;
-      const files = await this.#fetchAll(params, { tokenizer, config }, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
       if (files.tokenizer === undefined || files.config === undefined) {
         throw new LexigraftError("invalid-argument", "An encoder needs weights, tokenizer and config.");
       }
@@ -154,7 +152,7 @@ export class EngineHost {
       };
     },
     loadVision: async (params, context) => {
-      const files = await this.#fetchAll(params, {}, context);
+      const files = await fetchAll(this.#fetcher(params.cache), params, {}, context);
       const model = await this.#engine().engine.loadVision(files.weights, files.onLoad);
       return {
         handle: this.#add({ kind: "vision", model, queue: new JobQueue() }, context),
@@ -165,9 +163,33 @@ export class EngineHost {
       await this.#release(handle);
       return null;
     },
-    tokenize: async ({ handle, text, addSpecial }) => this.#language(handle).model.tokenize(text, addSpecial),
-    detokenize: async ({ handle, ids }) => this.#language(handle).model.detokenize(ids),
-    tokenText: async ({ handle, ids }) => this.#language(handle).model.tokenText(ids),
+    loadTokenizer: async ({ source, cache }, context) => {
+      const get = fileGetter(this.#fetcher(cache), new ProgressThrottle(), context);
+      const { blob } = await get("tokenizer", source);
+      const model = await this.#engine().module.readTokenizer(blob);
+      const info = { vocabSize: model.vocabSize(), loss: model.loss() };
+      return { handle: this.#add({ kind: "tokenizer", model, queue: new JobQueue() }, context), info };
+    },
+    tokenize: async ({ handle, text, addSpecial }) => this.#tokens(handle).tokenize(text, addSpecial),
+    detokenize: async ({ handle, ids }) => this.#tokens(handle).detokenize(ids),
+    tokenText: async ({ handle, ids }) => this.#tokens(handle).tokenText(ids),
+    segment: async ({ handle, text }) => this.#tokens(handle).segment(text),
+    graft: async (params, context) => {
+      const { model, queue } = this.#language(params.handle);
+      const find = (handle: Handle) => this.#tokenizer(handle);
+      const { module } = this.#engine();
+      const parts = await graftParts(params, this.#fetcher(params.cache), find, module, context);
+      const made = queue.run(context.signal, (running) => runGraft(model, parts, running, context));
+      const grafted = await made.finally(parts.free);
+      const report = grafted.graftReport();
+      if (!report) throw new LexigraftError("internal", "The engine gave back a model that is no graft.");
+      const slot: Slot = { kind: "language", model: grafted, queue: new JobQueue() };
+      return { handle: this.#add(slot, context), info: grafted.info(), report };
+    },
+    export: async ({ handle, format }, { signal, emit }) => {
+      const { model, queue } = this.#language(handle);
+      return queue.run(signal, (running) => exportModel(model, format, running, emit));
+    },
     applyChatTemplate: async ({ handle, messages, addGenerationPrompt }) =>
       this.#language(handle).model.applyChatTemplate(messages, addGenerationPrompt),
     generate: async ({ handle, prompt, options }, { signal, emit }) => {
@@ -283,6 +305,19 @@ export class EngineHost {
     return slot;
   }
 
+  #tokenizer(handle: Handle): WasmTokenizer {
+    const slot = this.#slot(handle);
+    if (slot.kind !== "tokenizer") throw new LexigraftError("internal", "This is no tokenizer.");
+    return slot.model;
+  }
+
+  /** Whatever has a tokenizer, for what is asked of that alone. */
+  #tokens(handle: Handle): WasmLanguageModel | WasmTokenizer {
+    const slot = this.#slot(handle);
+    if (slot.kind === "language" || slot.kind === "tokenizer") return slot.model;
+    throw new LexigraftError("internal", "This model has no tokenizer to ask.");
+  }
+
   #bytes(handle: Handle) {
     const slot = this.#slot(handle);
     if (slot.kind !== "bytes") throw new LexigraftError("internal", "This model is not a byte model.");
@@ -319,39 +354,11 @@ export class EngineHost {
     if (this.#broken === undefined) slot.model.free();
   }
 
-  /** Gets a model's files, small ones first: a missing tokenizer is found before the weights are downloaded. */
-  async #fetchAll(
-    params: LoadParams,
-    small: { tokenizer?: PortableSource | undefined; config?: PortableSource | undefined },
-    { signal, emit }: { signal: AbortSignal; emit: (event: LoadEvent) => void },
-  ) {
+  /** Gets files for a call. */
+  #fetcher(cache: string | undefined): Fetcher {
     const { module } = this.#engine();
-    const weightsSha256 = parseSha256(params.sha256);
-    const throttle = new ProgressThrottle();
-    const get = (file: ModelFile, source: PortableSource, sha256?: string) =>
-      fetchFile(source, {
-        file,
-        cache: params.cache,
-        sha256,
-        signal,
-        newSha256: () => new module.Sha256(),
-        onProgress: (progress) => {
-          const { phase, loaded, total } = progress;
-          if (throttle.due(`${phase} ${file}`, loaded === total)) emit({ type: "progress", progress });
-        },
-        onWarning: (warning) => emit({ type: "warning", warning }),
-        ...(this.environment.fetch ? { fetch: this.environment.fetch } : {}),
-      });
-    const tokenizer = small.tokenizer && (await get("tokenizer", small.tokenizer)).blob;
-    const config = small.config && (await get("config", small.config)).blob;
-    const { blob: weights, fromCache } = await get("weights", params.weights, weightsSha256);
-    const onLoad = (loaded: number, total: number): boolean => {
-      if (throttle.due("load", loaded === total)) {
-        emit({ type: "progress", progress: { phase: "load", file: "weights", loaded, total, fromCache } });
-      }
-      return !signal.aborted;
-    };
-    return { tokenizer, config, weights, onLoad };
+    const { fetch } = this.environment;
+    return { cache, newSha256: () => new module.Sha256(), ...(fetch ? { fetch } : {}) };
   }
 }
 

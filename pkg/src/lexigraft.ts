@@ -10,6 +10,7 @@ import { LanguageModelClient } from "./language-model.js";
 import type { LoadEvent, LoadParams } from "./protocol.js";
 import { release } from "./release.js";
 import { fileIn, resolveUrl, toPortable } from "./source.js";
+import { TokenizerClient } from "./tokenizer.js";
 import type {
   ByteModel,
   CacheOptions,
@@ -25,6 +26,8 @@ import type {
   LoadOptions,
   ModelCache,
   Source,
+  Tokenizer,
+  TokenizerOptions,
   Vision,
   VisionOptions,
   VisionSource,
@@ -105,7 +108,22 @@ export class Lexigraft implements AsyncDisposable {
       onEvent: tellUser(options),
       onLate: (late) => void release(this.client, late.handle),
     });
-    return new LanguageModelClient(this.client, handle, info);
+    return new LanguageModelClient(this.client, handle, info, this.#cacheName(options.cache));
+  }
+
+  /** Reads a `tokenizer.json`. Fails with `bad-tokenizer`, and as getting a file does. */
+  async tokenizer(source: Source, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    const cache = this.#cacheName(options.cache);
+    const params = {
+      source: toPortable(source, "tokenizer"),
+      ...(cache === undefined ? {} : { cache }),
+    };
+    const { handle, info } = await this.client.call("loadTokenizer", params, {
+      signal: options.signal,
+      onEvent: tellUser(options),
+      onLate: (late) => void release(this.client, late.handle),
+    });
+    return new TokenizerClient(this.client, handle, info);
   }
 
   /** Loads an encoder from a model's directory, or from its three files. Fails as `languageModel` does. */
@@ -168,12 +186,18 @@ export class Lexigraft implements AsyncDisposable {
   }
 
   #loadParams(weights: Source, options: LoadOptions): LoadParams {
-    const { sha256, cache = this.caching } = options;
+    const { sha256 } = options;
+    const cache = this.#cacheName(options.cache);
     return {
       weights: toPortable(weights, "model"),
       ...(sha256 === undefined ? {} : { sha256 }),
-      ...(cache ? { cache: cacheName(this.cacheOptions) } : {}),
+      ...(cache === undefined ? {} : { cache }),
     };
+  }
+
+  /** The cache of a load; undefined for none. */
+  #cacheName(wanted = this.caching): string | undefined {
+    return wanted ? cacheName(this.cacheOptions) : undefined;
   }
 }
 

@@ -12,11 +12,15 @@ import type {
   EncoderInfo,
   EngineMemory,
   FinishReason,
+  GraftProgress,
+  GraftReport,
   LanguageModelInfo,
   LoadProgress,
   LoadWarning,
   ScoreResult,
   Seen,
+  Segmentation,
+  TokenizerInfo,
   VisionInfo,
 } from "./types.js";
 import type {
@@ -50,6 +54,26 @@ export interface LoadParams {
 
 export type LoadEvent =
   | { type: "progress"; progress: LoadProgress }
+  | { type: "warning"; warning: LoadWarning };
+
+export interface GraftParams {
+  handle: Handle;
+  /** A file, or a tokenizer that is loaded. */
+  tokenizer: PortableSource | Handle;
+  method: string;
+  hypernetwork?: PortableSource;
+  lossy: boolean;
+  /** Name of the cache; undefined for none. */
+  cache?: string;
+}
+
+export interface ExportedFile {
+  name: string;
+  content: Blob;
+}
+
+export type GraftEvent =
+  | { type: "progress"; progress: GraftProgress }
   | { type: "warning"; warning: LoadWarning };
 
 export type GenerateEvent =
@@ -95,9 +119,21 @@ export interface Methods {
   >;
   loadVision: Method<LoadParams, { handle: Handle; info: VisionInfo }, LoadEvent>;
   release: Method<{ handle: Handle }, null>;
+  loadTokenizer: Method<
+    { source: PortableSource; cache?: string },
+    { handle: Handle; info: TokenizerInfo },
+    LoadEvent
+  >;
   tokenize: Method<{ handle: Handle; text: string; addSpecial: boolean }, Uint32Array>;
   detokenize: Method<{ handle: Handle; ids: Uint32Array }, string>;
   tokenText: Method<{ handle: Handle; ids: Uint32Array }, string[]>;
+  segment: Method<{ handle: Handle; text: string }, Segmentation>;
+  graft: Method<GraftParams, { handle: Handle; info: LanguageModelInfo; report: GraftReport }, GraftEvent>;
+  export: Method<
+    { handle: Handle; format: "gguf" | "safetensors" },
+    ExportedFile[],
+    { done: number; total: number }
+  >;
   applyChatTemplate: Method<
     { handle: Handle; messages: ChatMessage[]; addGenerationPrompt: boolean },
     string

@@ -1,4 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import type { GraftedModel, GraftOptions, Segmentation, Tokenizer } from "./graft-types.js";
+
+export type * from "./graft-types.js";
 
 /** Where a file comes from: an address, a file the user picked, or bytes already in memory. */
 export type Source = string | URL | Blob | ArrayBuffer | Uint8Array;
@@ -59,7 +62,7 @@ export interface CreateOptions {
 }
 
 /** Which file of a model an event is about. */
-export type ModelFile = "weights" | "tokenizer" | "config";
+export type ModelFile = "weights" | "tokenizer" | "config" | "hypernetwork";
 
 export interface LoadProgress {
   /** `download`: bytes from the network; `verify`: bytes hashed; `load`: bytes of the file given to the device. */
@@ -362,6 +365,8 @@ export interface LanguageModel extends AsyncDisposable {
   detokenize(ids: TokenIds): Promise<string>;
   /** One display text per token. */
   tokenText(ids: TokenIds): Promise<string[]>;
+  /** The tokens of a text and where each ends. */
+  segment(text: string): Promise<Segmentation>;
   /** The prompt that `chat` would use. `addGenerationPrompt` defaults to true. */
   applyChatTemplate(messages: ChatMessage[], options?: { addGenerationPrompt?: boolean }): Promise<string>;
   /** Continues a prompt. */
@@ -374,6 +379,16 @@ export interface LanguageModel extends AsyncDisposable {
   logits(ids: TokenIds): Promise<Float32Array>;
   /** The model of bytes that this model stands for. */
   bytes(options?: ByteModelOptions): Promise<ByteModel>;
+  /**
+   * A second model: this one's layers, which are shared and not copied, under the tokens of another tokenizer, given
+   * as a `tokenizer.json` or as a {@link Tokenizer} of the same Lexigraft. Both may be used beside each other, and
+   * disposed in any order.
+   *
+   * Fails with `bad-tokenizer`, `unsupported-tokenizer` (texts would lose something), `wrong-base-model` (the
+   * hypernetwork was made for another model), `invalid-argument` (no such method, no hypernetwork, or the model is a
+   * graft itself), `out-of-memory`, `aborted`, and as loading does.
+   */
+  graft(tokenizer: Source | Tokenizer, options?: GraftOptions): Promise<GraftedModel>;
   /** Frees the model. A generation still running is cancelled. */
   dispose(): Promise<void>;
 }

@@ -9,8 +9,10 @@ import type {
   Combination,
   DeviceKind,
   EncoderInfo,
+  GraftReport,
   LanguageModelInfo,
   Seen,
+  Segmentation,
   VisionInfo,
 } from "./types.js";
 
@@ -23,6 +25,8 @@ export interface WasmModule {
   /** Takes the models over. */
   byteEnsemble(models: WasmByteModel[], combine: Combination, alpha: number): WasmByteModel;
   Sha256: new () => WasmSha256;
+  /** Reads a `tokenizer.json`. */
+  readTokenizer(json: Blob): Promise<WasmTokenizer>;
   /** Throws what a picture file's header tells against it. */
   checkPicture(bytes: Uint8Array): void;
   /** These are in the threaded module only. */
@@ -41,6 +45,24 @@ export interface WasmSha256 {
 
 /** Returning false stops the work with `aborted`. */
 export type WasmProgress = (done: number, total: number) => boolean;
+
+/** As {@link WasmProgress}, of several things; a promise is waited for where that is possible. */
+export type WasmPhases = (
+  phase: "source" | "tokenizer" | "prepare" | "rows" | "move" | "write",
+  done: number,
+  total: number,
+) => boolean | Promise<boolean>;
+
+export interface WasmTokenizer {
+  vocabSize(): number;
+  /** Undefined where texts come back as they were. */
+  loss(): string | undefined;
+  tokenize(text: string, addSpecial: boolean): Uint32Array;
+  detokenize(ids: Uint32Array): string;
+  tokenText(ids: Uint32Array): string[];
+  segment(text: string): Segmentation;
+  free(): void;
+}
 
 export interface WasmEngine {
   info(): { kind: DeviceKind; adapter: string; selfTest: string };
@@ -86,6 +108,18 @@ export interface WasmLanguageModel {
   tokenize(text: string, addSpecial: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
   tokenText(ids: Uint32Array): string[];
+  segment(text: string): Segmentation;
+  /** Takes nothing over: the tokenizer may be freed at once. */
+  graft(
+    tokenizer: WasmTokenizer,
+    method: string,
+    hypernetwork: Blob | undefined,
+    lossy: boolean,
+    onProgress: WasmPhases,
+  ): Promise<WasmLanguageModel>;
+  /** Null of a model that is no graft. */
+  graftReport(): GraftReport | null | undefined;
+  export(format: string, onProgress: WasmPhases): Promise<[name: string, content: Blob][]>;
   applyChatTemplate(messages: ChatMessage[], addGenerationPrompt: boolean): string;
   generate(prompt: string, options: WasmGenerateOptions): WasmGeneration;
   byteModel(options: ByteModelOptions): WasmByteModel;

@@ -14,6 +14,7 @@ export async function openPackagePage({ webgpu = false, isolated = false } = {})
   await page.waitForFunction(() => window.harness !== undefined);
   return {
     server,
+    context: browser.context,
     problems,
     call: (name, ...values) =>
       page.evaluate(([name, values]) => window.harness[name](...values), [name, values]),

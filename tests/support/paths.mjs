@@ -12,6 +12,7 @@ export const folders = {
   packageRoot: join(root, "pkg"),
   testPages: join(root, "tests", "browser", "pages"),
   pictures: join(root, "crates", "vision", "tests", "fixtures"),
+  hypernetworks: join(root, "assets", "hypernetwork"),
   benchPages: join(root, "tests", "bench"),
   nodeModules: join(root, "node_modules"),
   models: process.env.LEXIGRAFT_MODELS || join(cache(), "models"),

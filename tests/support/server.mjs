@@ -21,6 +21,7 @@ const mounts = [
   ["/pkg/", folders.packageRoot],
   ["/pages/", folders.testPages],
   ["/pictures/", folders.pictures],
+  ["/hypernetwork/", folders.hypernetworks],
   ["/bench/", folders.benchPages],
   ["/node_modules/", folders.nodeModules],
   ["/", folders.page],

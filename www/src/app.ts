@@ -10,8 +10,16 @@ export interface App {
   save(): void;
   /** Pictures and vision models that were dropped on the page. */
   readonly pictures: Cell<readonly File[]>;
+  /** The last tokenizer that was dropped on the page. */
+  readonly tokenizers: Cell<File | null>;
 }
 
 export function createApp(session: Session, settings: Settings): App {
-  return { session, settings, save: () => writeSettings(settings), pictures: new Cell<readonly File[]>([]) };
+  return {
+    session,
+    settings,
+    save: () => writeSettings(settings),
+    pictures: new Cell<readonly File[]>([]),
+    tokenizers: new Cell<File | null>(null),
+  };
 }

@@ -5,7 +5,7 @@ export function mountDrop(take: (files: File[]) => void): void {
   const veil = el(
     "div",
     { class: "drop-veil", hidden: true, "aria-hidden": "true", testid: "drop-veil" },
-    el("p", {}, "Drop a model file to load it, or pictures to see them"),
+    el("p", {}, "Drop a model file to load it, a tokenizer.json to graft it, or pictures to see them"),
   );
   document.body.append(veil);
 

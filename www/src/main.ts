@@ -1,6 +1,7 @@
 import { createApp } from "./app.ts";
 import { byId } from "./dom.ts";
 import { mountDrop } from "./drop.ts";
+import { isTokenizerAlone } from "./graft/tokenizers.ts";
 import { mountErrors } from "./panels/error.ts";
 import { mountModelPanel } from "./panels/model.ts";
 import { Session } from "./session.ts";
@@ -17,6 +18,12 @@ mountErrors(byId("errors"), session);
 const modelPanel = mountModelPanel(byId("model"), app);
 mountTabs(byId("tab-list"), byId("tab-panel"), app);
 mountDrop((files) => {
+  const [first] = files;
+  if (first && isTokenizerAlone(files)) {
+    location.hash = "#graft";
+    app.tokenizers.set(first);
+    return;
+  }
   const pictures = files.filter(isForSeeing);
   const others = files.filter((file) => !isForSeeing(file));
   if (pictures.length > 0) {

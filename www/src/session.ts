@@ -31,6 +31,8 @@ export type EngineState =
 
 export interface LoadedModel {
   lm: LanguageModel;
+  /** Where `lm` is a graft: the model that was loaded. */
+  original?: LanguageModel | undefined;
   source: ModelSource;
   fromCache: boolean;
   seconds: number;
@@ -167,7 +169,7 @@ export class Session {
       }
       const old = this.model.value;
       this.model.set({ lm, source, fromCache, seconds: (performance.now() - began) / 1000, warnings });
-      await quietly(old?.lm.dispose());
+      await discard(old);
       return true;
     } catch (error) {
       if (!isAbort(error)) this.report(error);
@@ -190,7 +192,16 @@ export class Session {
     await this.#stopAll();
     const old = this.model.value;
     this.model.set(null);
-    await quietly(old?.lm.dispose());
+    await discard(old);
+  }
+
+  /** All tabs use a graft of the model, or with null the model itself again. */
+  async wear(graft: LanguageModel | null): Promise<void> {
+    await this.stopRun();
+    const now = this.model.value;
+    if (!now) return;
+    const original = now.original ?? now.lm;
+    this.model.set(graft ? { ...now, lm: graft, original } : { ...now, lm: original, original: undefined });
   }
 
   /**
@@ -308,6 +319,12 @@ export class Session {
       throw error;
     }
   }
+}
+
+/** Puts a model away, and what it was grafted from. */
+async function discard(model: LoadedModel | null): Promise<void> {
+  await quietly(model?.lm.dispose());
+  await quietly(model?.original?.dispose());
 }
 
 /** Waits for a promise whose failure changes nothing, such as freeing what is already lost. */

@@ -24,12 +24,21 @@ pub struct Args {
     no_build: bool,
 }
 
+/// What the page offers by name.
+const MODELS: [&str; 6] = [
+    "smollm2",
+    "tokenizer-llama3",
+    "tokenizer-qwen3",
+    "tokenizer-gpt4o",
+    "tokenizer-gemma3",
+    "vit",
+];
+
 pub fn run(args: &Args) -> Result<()> {
     if !args.no_build {
         node::packages()?;
     }
-    // The page of this version generates text, so its one model is enough.
-    let models = models::get(&["smollm2"], false)?;
+    let models = models::get(&MODELS, false)?;
     if !args.no_build {
         build::everything(false)?;
     }

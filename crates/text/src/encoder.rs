@@ -72,17 +72,33 @@ impl Encoder {
 
     /// The ids of a text, without the tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        self.check_blanks(text)?;
+        let encoding = self
+            .engine
+            .encode_fast(text, false)
+            .map_err(|error| bad("the text cannot be encoded", &error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The tokens of a text, each with the end of the characters that it came from, in bytes.
+    pub(crate) fn encode_ends(&self, text: &str) -> Result<Vec<(u32, usize)>, TextError> {
+        self.check_blanks(text)?;
+        let encoding = self
+            .engine
+            .encode(text, false)
+            .map_err(|error| bad("the text cannot be encoded", &error))?;
+        let ends = encoding.get_offsets().iter().map(|(_, end)| *end);
+        Ok(encoding.get_ids().iter().copied().zip(ends).collect())
+    }
+
+    fn check_blanks(&self, text: &str) -> Result<(), TextError> {
         if self.drops_unmatched && longest_blank(text) > LONGEST_BLANK {
             return Err(TextError::InvalidArgument(format!(
                 "the text has more than {LONGEST_BLANK} blanks in a row, which this tokenizer \
                  cannot split; shorten them"
             )));
         }
-        let encoding = self
-            .engine
-            .encode_fast(text, false)
-            .map_err(|error| bad("the text cannot be encoded", &error))?;
-        Ok(encoding.get_ids().to_vec())
+        Ok(())
     }
 
     pub(crate) fn id_of(&self, token: &str) -> Option<u32> {

@@ -146,6 +146,36 @@ impl Tokenizer {
         Ok([&frame.before, ids.as_slice(), &frame.after].concat())
     }
 
+    /// The tokens of a text, each with the byte of the text that it ends before. No special tokens
+    /// are added around it.
+    ///
+    /// Where the tokens' bytes are the text, as with every byte-level vocabulary, the ends are
+    /// exact, inside a character too. Where a normaliser has changed the text they are those of
+    /// the characters that the tokens came from.
+    ///
+    /// # Errors
+    /// As [`encode`](Tokenizer::encode).
+    pub fn segment(&self, text: &str) -> Result<Vec<(u32, usize)>, TextError> {
+        let ids = self.shared.encoder.encode(text)?;
+        let bytes: Vec<Vec<u8>> = ids
+            .iter()
+            .map(|&id| self.bytes_after(id).unwrap_or_default())
+            .collect();
+        let joined = bytes.concat();
+        // SentencePiece may begin a text with a space of its own.
+        let own = match joined.strip_prefix(b" ") {
+            Some(rest) if rest == text.as_bytes() => 1,
+            _ if joined == text.as_bytes() => 0,
+            _ => return self.shared.encoder.encode_ends(text),
+        };
+        let mut end = 0;
+        let ends = bytes.iter().map(|bytes| {
+            end += bytes.len();
+            end - own.min(end)
+        });
+        Ok(ids.into_iter().zip(ends).collect())
+    }
+
     /// The ids of a text with the tokens around it, at most `max_len` in all: the text is cut
     /// at its end, the tokens around it stay.
     ///

@@ -1,13 +1,48 @@
 //! A loaded model under another vocabulary.
 
+use std::ops::ControlFlow;
+
 use lexigraft_decode::LanguageModel;
-use lexigraft_models::MatrixBuilder;
+use lexigraft_models::{DeviceKind, MatrixBuilder};
 use lexigraft_text::Tokenizer;
 
-use crate::{StoredRows, TransferError, Vocabulary};
+use crate::{SourceModel, StoredRows, TransferError, Vocabulary};
 
 /// Blocks that go to the device at once.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// Refuses a vocabulary of `tokens` that the device cannot hold beside the model, before any row is
+/// made.
+///
+/// # Errors
+/// `out-of-memory`.
+pub fn check_room(
+    model: &LanguageModel,
+    source: &SourceModel,
+    tokens: usize,
+) -> Result<(), TransferError> {
+    let bytes = |rows: &StoredRows| {
+        let row = rows.written_dtype().bytes_for(rows.columns() as u64);
+        row.map_or(u64::MAX, |row| row.saturating_mul(tokens as u64))
+    };
+    let input = bytes(source.input());
+    let output = if source.is_tied() {
+        0
+    } else {
+        bytes(source.output())
+    };
+    let decoder = model.decoder();
+    // The wgpu device cuts a large matrix into pieces that it can bind.
+    let largest = match decoder.device().kind() {
+        DeviceKind::Cpu => input,
+        DeviceKind::Wgpu => 0,
+    };
+    let total = [output, decoder.resident_bytes()]
+        .into_iter()
+        .fold(input, u64::saturating_add);
+    let what = "the rows of the new vocabulary";
+    Ok(decoder.device().check_budget(what, largest, total)?)
+}
 
 /// Puts `vocabulary` under the layers of `model`: a second model that shares them, whose cache is
 /// empty. Rows stay quantised as they are.
@@ -21,6 +56,21 @@ pub async fn graft(
     tokenizer: &Tokenizer,
     vocabulary: &Vocabulary,
 ) -> Result<LanguageModel, TransferError> {
+    let keep_on = async |_, _| ControlFlow::Continue(());
+    graft_with(model, tokenizer, vocabulary, keep_on).await
+}
+
+/// As [`graft`]; `progress` gets bytes of rows that are on the device and all bytes, may wait, and
+/// may break.
+///
+/// # Errors
+/// As [`graft`]; `aborted`.
+pub async fn graft_with(
+    model: &LanguageModel,
+    tokenizer: &Tokenizer,
+    vocabulary: &Vocabulary,
+    mut progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<LanguageModel, TransferError> {
     let decoder = model.decoder();
     let hidden = decoder.config().hidden_size;
     if vocabulary.input.columns() != hidden {
@@ -29,11 +79,20 @@ pub async fn graft(
             vocabulary.input.columns()
         )));
     }
-    let embedding = pour(model, &vocabulary.input).await?.into_embedding()?;
+    let bytes_of = |rows: &StoredRows| rows.blocks().len();
+    let first = bytes_of(&vocabulary.input);
+    let total = first + vocabulary.output.as_ref().map_or(0, bytes_of);
+    let embedding = pour(model, &vocabulary.input, async |done| {
+        progress(done, total).await
+    });
+    let embedding = embedding.await?.into_embedding()?;
     let head = match &vocabulary.output {
         Some(rows) => {
             let bias = vocabulary.bias.as_deref();
-            Some(pour(model, rows).await?.into_linear(bias)?)
+            let head = pour(model, rows, async |done| {
+                progress(first + done, total).await
+            });
+            Some(head.await?.into_linear(bias)?)
         }
         None => None,
     };
@@ -41,7 +100,12 @@ pub async fn graft(
     Ok(model.graft(grafted, tokenizer.clone())?)
 }
 
-async fn pour(model: &LanguageModel, rows: &StoredRows) -> Result<MatrixBuilder, TransferError> {
+/// Puts rows on the device; `progress` gets the bytes that are there.
+async fn pour(
+    model: &LanguageModel,
+    rows: &StoredRows,
+    mut progress: impl AsyncFnMut(usize) -> ControlFlow<()>,
+) -> Result<MatrixBuilder, TransferError> {
     let decoder = model.decoder();
     let mut builder = MatrixBuilder::new(
         rows.dtype(),
@@ -52,8 +116,13 @@ async fn pour(model: &LanguageModel, rows: &StoredRows) -> Result<MatrixBuilder,
     )
     .await?;
     let step = (CHUNK_BYTES / rows.row_bytes()).max(1) * rows.row_bytes();
+    let mut done = 0;
     for chunk in rows.blocks().chunks(step) {
         builder.push(chunk)?;
+        done += chunk.len();
+        if progress(done).await.is_break() {
+            return Err(TransferError::Aborted);
+        }
     }
     Ok(builder)
 }

@@ -29,10 +29,11 @@ mod rows;
 mod source;
 mod table;
 mod transplant;
+#[cfg(feature = "auxiliary")]
 pub mod vectors;
 
 pub use error::TransferError;
-pub use graft::graft;
+pub use graft::{check_room, graft, graft_with};
 pub use initialise::{Context, Head, Initialise, Rows, RowsFuture};
 pub use lossless::check_lossless;
 pub use method::{Aids, Input, Method};
@@ -40,4 +41,4 @@ pub use overlap::{Origin, Overlap};
 pub use rows::StoredRows;
 pub use source::SourceModel;
 pub use table::TokenTable;
-pub use transplant::{Vocabulary, transplant};
+pub use transplant::{Vocabulary, transplant, transplant_with};

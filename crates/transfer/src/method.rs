@@ -8,12 +8,14 @@ use lexigraft_models::decoder::Decoder;
 use lexigraft_models::hypernetwork::Hypernetwork;
 
 use crate::hypernetwork::Predicted;
-use crate::initialise::{
-    ATOMS, Combined, FirstPiece, FirstPieceOptions, Focus, Fvt, Mean, Omp, PieceBigrams,
-    TextVectors, TokenAdapt, TokenAdaptOptions, Wechsel, Zero,
-};
+#[cfg(feature = "auxiliary")]
+use crate::initialise::{ATOMS, Focus, Omp, TextVectors, TokenAdapt, TokenAdaptOptions, Wechsel};
+use crate::initialise::{Combined, FirstPiece, FirstPieceOptions, Fvt, Mean, PieceBigrams, Zero};
+#[cfg(feature = "auxiliary")]
 use crate::vectors::{SkipGram, SkipGramOptions, UnitVectors};
-use crate::{Context, Initialise, SourceModel, TokenTable, TransferError};
+use crate::{Context, Initialise, TransferError};
+#[cfg(feature = "auxiliary")]
+use crate::{SourceModel, TokenTable};
 
 /// A method by name: how the embedding rows are made, and whether the head has rows of its own.
 ///
@@ -35,25 +37,33 @@ pub enum Input {
     Mean,
     /// [`Fvt`].
     Fvt,
-    /// [`Wechsel`].
+    /// `initialise::Wechsel`.
+    #[cfg(feature = "auxiliary")]
     Wechsel,
-    /// [`Focus`].
+    /// `initialise::Focus`.
+    #[cfg(feature = "auxiliary")]
     Focus,
-    /// [`TokenAdapt`].
+    /// `initialise::TokenAdapt`.
+    #[cfg(feature = "auxiliary")]
     TokenAdapt,
-    /// [`Omp`].
+    /// `initialise::Omp`.
+    #[cfg(feature = "auxiliary")]
     Omp,
     /// [`Predicted`], whose head has rows of its own.
     Hypernetwork,
 }
 
-const INPUTS: [(&str, Input); 8] = [
+const INPUTS: &[(&str, Input)] = &[
     ("zero", Input::Zero),
     ("mean", Input::Mean),
     ("fvt", Input::Fvt),
+    #[cfg(feature = "auxiliary")]
     ("wechsel", Input::Wechsel),
+    #[cfg(feature = "auxiliary")]
     ("focus", Input::Focus),
+    #[cfg(feature = "auxiliary")]
     ("token-adapt", Input::TokenAdapt),
+    #[cfg(feature = "auxiliary")]
     ("omp", Input::Omp),
     ("hypernetwork", Input::Hypernetwork),
 ];
@@ -65,10 +75,13 @@ pub struct Aids<'a> {
     /// The model itself, for `first-piece` and `hypernetwork`.
     pub decoder: Option<&'a Decoder>,
     /// Text that static vectors of tokens are learned from, for `wechsel` and `focus`.
+    #[cfg(feature = "auxiliary")]
     pub text: Option<&'a str>,
     /// For `token-adapt`.
+    #[cfg(feature = "auxiliary")]
     pub encoder: Option<&'a dyn TextVectors>,
     /// A model whose own tokenizer is the target, for `omp`.
+    #[cfg(feature = "auxiliary")]
     pub donor: Option<&'a SourceModel>,
     /// Made for this model, for `hypernetwork`.
     pub hypernetwork: Option<&'a Hypernetwork>,
@@ -86,15 +99,55 @@ impl Method {
         aids: Aids<'c>,
         mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Box<dyn Initialise + 'c>, TransferError> {
-        let input: Box<dyn Initialise + 'c> = match self.input {
+        let input = self.input(context, aids, &mut progress).await?;
+        self.headed(context, input, aids, async |done, total| {
+            progress(done, total)
+        })
+        .await
+    }
+
+    /// As [`prepare`](Self::prepare), with a `progress` that may wait; it is for the methods that
+    /// need no more than the model, as the others prepare in one go.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub async fn prepare_with<'c>(
+        self,
+        context: Context<'c>,
+        aids: Aids<'c>,
+        progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Box<dyn Initialise + 'c>, TransferError> {
+        let keep_on = |_, _| ControlFlow::Continue(());
+        let input = self.input(context, aids, keep_on).await?;
+        self.headed(context, input, aids, progress).await
+    }
+
+    /// How the embedding's rows are made.
+    #[cfg_attr(
+        not(feature = "auxiliary"),
+        allow(
+            unused_mut,
+            unused_variables,
+            reason = "the other methods prepare nothing"
+        )
+    )]
+    async fn input<'c>(
+        self,
+        context: Context<'c>,
+        aids: Aids<'c>,
+        mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Box<dyn Initialise + 'c>, TransferError> {
+        Ok(match self.input {
             Input::Zero => Box::new(Zero::new(context)),
             Input::Mean => Box::new(Combined::new(context, Mean)),
             Input::Fvt => Box::new(Combined::new(context, Fvt)),
+            #[cfg(feature = "auxiliary")]
             Input::Focus => {
                 let text = needed(aids.text, self, "a text to learn vectors from")?;
                 let vectors = learned(context.target, text, &mut progress)?;
                 Box::new(Combined::new(context, Focus::new(context, vectors)))
             }
+            #[cfg(feature = "auxiliary")]
             Input::Wechsel => {
                 let text = needed(aids.text, self, "a text to learn vectors from")?;
                 let source = learned(context.source.tokens(), text, &mut progress)?;
@@ -102,11 +155,13 @@ impl Method {
                 let method = Wechsel::new(context, &source, target)?;
                 Box::new(Combined::new(context, method))
             }
+            #[cfg(feature = "auxiliary")]
             Input::TokenAdapt => {
                 let encoder = needed(aids.encoder, self, "a text encoder")?;
                 let options = TokenAdaptOptions::default();
                 Box::new(TokenAdapt::new(context, encoder, options, &mut progress).await?)
             }
+            #[cfg(feature = "auxiliary")]
             Input::Omp => {
                 let what = "a donor: a model whose own tokenizer is the one to be grafted";
                 let donor = needed(aids.donor, self, what)?;
@@ -117,12 +172,22 @@ impl Method {
                 let decoder = needed(aids.decoder, self, "the model itself")?;
                 Box::new(Predicted::new(context, network, decoder)?)
             }
-        };
+        })
+    }
+
+    /// The method with the head that it is to have.
+    async fn headed<'c>(
+        self,
+        context: Context<'c>,
+        input: Box<dyn Initialise + 'c>,
+        aids: Aids<'c>,
+        progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Box<dyn Initialise + 'c>, TransferError> {
         if !self.first_piece {
             return Ok(input);
         }
         let decoder = needed(aids.decoder, self, "the model itself")?;
-        let bigrams = PieceBigrams::new(context, decoder, progress).await?;
+        let bigrams = PieceBigrams::new_with(context, decoder, progress).await?;
         Ok(Box::new(FirstPiece::new(
             context,
             input,
@@ -133,6 +198,7 @@ impl Method {
 }
 
 /// Static vectors of a vocabulary's tokens, from a text.
+#[cfg(feature = "auxiliary")]
 fn learned(
     table: &TokenTable,
     text: &str,
@@ -163,7 +229,11 @@ impl FromStr for Method {
             }),
             _ => Err(TransferError::InvalidArgument(format!(
                 "there is no method `{text}`; there are {}, each also with +{FIRST_PIECE}",
-                INPUTS.map(|(name, _)| name).join(", ")
+                INPUTS
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ))),
         }
     }

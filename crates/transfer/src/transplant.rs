@@ -4,9 +4,6 @@ use std::ops::ControlFlow;
 
 use crate::{Context, Head, Initialise, Origin, Rows, StoredRows, TransferError};
 
-/// Tokens whose rows are in `f32` at once: 4.7 MB of a hidden size of 576.
-const BATCH: usize = 2048;
-
 /// Rows of a new vocabulary, quantised.
 #[derive(Debug)]
 pub struct Vocabulary {
@@ -22,7 +19,7 @@ pub struct Vocabulary {
 /// come from `method` and are rounded to the storage type of the model's own, or Q8_0 where that
 /// cannot be written.
 ///
-/// Batches of 2048, so that a vocabulary is never in `f32` as a whole; `progress` gets tokens done
+/// Batches of [`Initialise::batch`], so that a vocabulary is never in `f32` as a whole; `progress` gets tokens done
 /// and all tokens before each and at the end, and may break.
 ///
 /// # Errors
@@ -31,6 +28,18 @@ pub async fn transplant(
     context: Context<'_>,
     method: &mut dyn Initialise,
     mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Vocabulary, TransferError> {
+    transplant_with(context, method, async |done, total| progress(done, total)).await
+}
+
+/// As [`transplant`], with a `progress` that may wait: in a browser, that is when it reads messages.
+///
+/// # Errors
+/// As [`transplant`].
+pub async fn transplant_with(
+    context: Context<'_>,
+    method: &mut dyn Initialise,
+    mut progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Vocabulary, TransferError> {
     let Context {
         source,
@@ -50,10 +59,10 @@ pub async fn transplant(
     };
     let mut first = 0;
     while first < size {
-        if progress(first, size).is_break() {
+        if progress(first, size).await.is_break() {
             return Err(TransferError::Aborted);
         }
-        let last = size.min(first + BATCH);
+        let last = size.min(first + method.batch());
         let ids = first as u32..last as u32;
         let is_new = |id: &u32| overlap.origin(*id) == Origin::New;
         let new: Vec<u32> = ids.clone().filter(is_new).collect();
@@ -77,7 +86,7 @@ pub async fn transplant(
         }
         first = last;
     }
-    let _ = progress(size, size);
+    let _ = progress(size, size).await;
     Ok(vocabulary)
 }
 

@@ -6,7 +6,7 @@ use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, toke
 use lexigraft_models::device::read_f32;
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::initialise::FirstPieceOptions;
-use lexigraft_transfer::{Aids, Origin, graft};
+use lexigraft_transfer::{Aids, Origin, check_room, graft};
 
 const TEXT: &str = "The river that runs through the old town is crossed by three bridges, and the \
     oldest of them was built of stone. People who live on its banks say that the water is clear \
@@ -189,7 +189,7 @@ fn tokens_run_together_are_each_alone() {
     let model = smollm2();
     let decoder = model.decoder();
     let ids = [504u32, 28, 9000, 2, 40123, 0, 1000];
-    let hidden = decoder.forward_alone(&ids).expect("runs");
+    let hidden = pollster::block_on(decoder.forward_alone(&ids)).expect("runs");
     let together = pollster::block_on(read_f32(decoder.logits(hidden))).expect("reads");
     for (id, together) in ids.iter().zip(together.chunks_exact(49152)) {
         let alone = pollster::block_on(model.logits(&[*id])).expect("runs");
@@ -199,6 +199,15 @@ fn tokens_run_together_are_each_alone() {
             .fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 1e-2, "{id}: {worst}");
     }
-    assert!(decoder.forward_alone(&[]).is_err());
-    assert!(decoder.forward_alone(&[49152]).is_err());
+    assert!(pollster::block_on(decoder.forward_alone(&[])).is_err());
+    assert!(pollster::block_on(decoder.forward_alone(&[49152])).is_err());
+}
+
+#[test]
+fn a_vocabulary_beyond_the_device_is_refused_before_it_is_made() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    check_room(&model, &source, 300_000).expect("there is room");
+    let refused = check_room(&model, &source, usize::MAX).expect_err("there is none");
+    assert_eq!(refused.code(), "out-of-memory");
 }

@@ -100,7 +100,7 @@ impl Engine {
         let tokenizer_config_json = blob_option(&options, "tokenizerConfig").await?;
         let config_json = blob_option(&options, "config").await?;
         let context_length = context_length(&options)?;
-        let checkpoint = Checkpoint::open(BlobSource::new(weights))
+        let checkpoint = Checkpoint::open(BlobSource::new(weights.clone()))
             .await
             .map_err(IntoJs::into_js)?;
         let options = LoadOptions {
@@ -113,7 +113,7 @@ impl Engine {
         let model = LanguageModel::load(&checkpoint, options, &device, &mut progress)
             .await
             .map_err(IntoJs::into_js)?;
-        Ok(WasmLanguageModel::new(model))
+        Ok(WasmLanguageModel::new(model, weights, None))
     }
 
     /// Loads a safetensors file with `{tokenizer, config: Blob}`.

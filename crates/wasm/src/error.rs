@@ -3,6 +3,7 @@ use lexigraft_checkpoint::CheckpointError;
 use lexigraft_decode::DecodeError;
 use lexigraft_models::ModelError;
 use lexigraft_text::TextError;
+use lexigraft_transfer::TransferError;
 use lexigraft_vision::VisionError;
 use wasm_bindgen::JsValue;
 
@@ -35,6 +36,7 @@ into_js!(
     DecodeError,
     ModelError,
     TextError,
+    TransferError,
     VisionError
 );
 

@@ -7,16 +7,23 @@ use lexigraft_text::{ByteVocabulary, ChatMessage};
 use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Blob;
 
 use crate::bytes::{self, JsByteModelOptions};
 use crate::error::{IntoJs, busy, js_error};
+use crate::graft::Grafted;
+use crate::tokenizer;
 use crate::value::{from_js, to_js};
 use crate::{WasmByteModel, WasmGeneration};
 
 /// A loaded language model.
 #[wasm_bindgen]
 pub struct WasmLanguageModel {
-    model: LanguageModel,
+    pub(crate) model: LanguageModel,
+    /// The file that the layers came from.
+    pub(crate) weights: Blob,
+    /// Of a graft.
+    pub(crate) grafted: Option<Rc<Grafted>>,
     /// One generation a model at a time: they would share one cache.
     generating: Rc<Cell<bool>>,
     /// Made when bytes are asked for the first time.
@@ -64,9 +71,11 @@ impl From<JsGenerationOptions> for GenerationOptions {
 }
 
 impl WasmLanguageModel {
-    pub(crate) fn new(model: LanguageModel) -> Self {
+    pub(crate) fn new(model: LanguageModel, weights: Blob, grafted: Option<Rc<Grafted>>) -> Self {
         Self {
             model,
+            weights,
+            grafted,
             generating: Rc::default(),
             vocabulary: OnceCell::new(),
         }
@@ -80,30 +89,22 @@ impl WasmLanguageModel {
     }
 
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Uint32Array, JsValue> {
-        let ids = self
-            .model
-            .tokenizer()
-            .encode(text, add_special)
-            .map_err(IntoJs::into_js)?;
-        Ok(Uint32Array::from(ids.as_slice()))
+        tokenizer::tokenize(self.model.tokenizer(), text, add_special)
     }
 
     pub fn detokenize(&self, ids: Vec<u32>) -> Result<String, JsValue> {
-        self.model
-            .tokenizer()
-            .decode(&ids, false)
-            .map_err(IntoJs::into_js)
+        tokenizer::detokenize(self.model.tokenizer(), &ids)
+    }
+
+    /// `{ids, ends}`: the tokens of a text and the byte of it that each ends before.
+    pub fn segment(&self, text: &str) -> Result<Object, JsValue> {
+        tokenizer::segment(self.model.tokenizer(), text)
     }
 
     /// Each token by itself, for display; a part of a character shows as U+FFFD.
     #[wasm_bindgen(js_name = tokenText)]
     pub fn token_text(&self, ids: Vec<u32>) -> Vec<String> {
-        ids.into_iter()
-            .map(|id| match self.model.tokenizer().token_bytes(id) {
-                Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                None => char::REPLACEMENT_CHARACTER.to_string(),
-            })
-            .collect()
+        tokenizer::token_text(self.model.tokenizer(), ids)
     }
 
     #[wasm_bindgen(js_name = applyChatTemplate)]

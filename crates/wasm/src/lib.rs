@@ -3,17 +3,20 @@
 //! The TypeScript package `lexigraft` wraps this module; its own surface is the documented one.
 
 mod blob_source;
+mod blob_writer;
 mod bytes;
 mod encoder;
 mod engine;
 mod error;
 mod generation;
+mod graft;
 mod language_model;
 #[cfg(feature = "cpu")]
 mod probe;
 mod sha256;
 #[cfg(all(feature = "cpu", target_feature = "atomics"))]
 mod threads;
+mod tokenizer;
 mod value;
 mod vision;
 
@@ -25,6 +28,7 @@ pub use language_model::WasmLanguageModel;
 #[cfg(feature = "cpu")]
 pub use probe::MachineProbe;
 pub use sha256::Sha256;
+pub use tokenizer::{WasmTokenizer, read_tokenizer};
 pub use vision::{WasmVision, check_picture};
 
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -11,8 +11,10 @@ import type {
   WasmGeneration,
   WasmLanguageModel,
   WasmModule,
+  WasmPhases,
   WasmSha256,
   WasmStep,
+  WasmTokenizer,
 } from "../../src/wasm-module.js";
 
 export class FakeSha256 implements WasmSha256 {
@@ -83,6 +85,49 @@ export class FakeModel implements WasmLanguageModel {
 
   tokenText(ids: Uint32Array): string[] {
     return Array.from(ids, (id) => String.fromCodePoint(id));
+  }
+
+  segment(text: string) {
+    return segmentChars(text);
+  }
+
+  /** The grafts that were made of it, and how many batches of rows each takes. */
+  readonly grafts: FakeModel[] = [];
+  graftBatches = 3;
+  graftedFrom:
+    | { tokenizer: WasmTokenizer; method: string; hypernetwork: Blob | undefined; lossy: boolean }
+    | undefined;
+
+  async graft(
+    tokenizer: WasmTokenizer,
+    method: string,
+    hypernetwork: Blob | undefined,
+    lossy: boolean,
+    onProgress: WasmPhases,
+  ): Promise<FakeModel> {
+    if (method === "magic") throw engineError("invalid-argument", "there is no method magic");
+    for (let done = 0; done <= this.graftBatches; done += 1) {
+      if (!(await onProgress("rows", done, this.graftBatches))) throw engineError("aborted", "stopped");
+    }
+    const made = new FakeModel(this.words);
+    made.graftedFrom = { tokenizer, method, hypernetwork, lossy };
+    this.grafts.push(made);
+    return made;
+  }
+
+  graftReport() {
+    if (this.graftedFrom === undefined) return null;
+    const { method, tokenizer } = this.graftedFrom;
+    return { method, tokens: tokenizer.vocabSize(), shared: 1, special: 0, made: 2 };
+  }
+
+  async export(format: string, onProgress: WasmPhases): Promise<[string, Blob][]> {
+    if (this.graftedFrom === undefined) throw engineError("invalid-argument", "no graft");
+    for (let done = 1; done <= 3; done += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (!(await onProgress("write", done, 3))) throw engineError("aborted", "stopped");
+    }
+    return [[`model.${format}`, new Blob(["bytes"])]];
   }
 
   applyChatTemplate(messages: { role: string; content: string }[], addGenerationPrompt: boolean): string {
@@ -164,6 +209,48 @@ export class FakeModel implements WasmLanguageModel {
   free(): void {
     if (this.generating || this.scoring) throw new Error("freed while in use");
     this.freed = true;
+  }
+}
+
+function segmentChars(text: string) {
+  const bytes = new TextEncoder().encode(text);
+  return { ids: Uint32Array.from(bytes), ends: Uint32Array.from(bytes, (_, index) => index + 1) };
+}
+
+/** A tokenizer of bytes. */
+export class FakeTokenizer implements WasmTokenizer {
+  static living = 0;
+
+  constructor(private readonly json: string) {
+    FakeTokenizer.living += 1;
+  }
+
+  vocabSize(): number {
+    return this.json.length;
+  }
+
+  loss(): string | undefined {
+    return this.json.includes("lower") ? "capital letters are lost" : undefined;
+  }
+
+  tokenize(text: string): Uint32Array {
+    return segmentChars(text).ids;
+  }
+
+  detokenize(ids: Uint32Array): string {
+    return new TextDecoder().decode(Uint8Array.from(ids));
+  }
+
+  tokenText(ids: Uint32Array): string[] {
+    return Array.from(ids, (id) => String.fromCodePoint(id));
+  }
+
+  segment(text: string) {
+    return segmentChars(text);
+  }
+
+  free(): void {
+    FakeTokenizer.living -= 1;
   }
 }
 
@@ -265,6 +352,11 @@ export function fakeModule({
     default: async () => undefined,
     createEngine: async () => engine,
     Sha256: FakeSha256,
+    readTokenizer: async (json) => {
+      const text = await json.text();
+      if (text === "{}") throw engineError("bad-tokenizer", "tokenizer.json has no 'model'");
+      return new FakeTokenizer(text);
+    },
   };
 }
 

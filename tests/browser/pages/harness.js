@@ -1,6 +1,7 @@
 // The page's side of the package tests: plain module imports, no bundler. Everything that crosses
 // to the tests is plain data.
 import { Lexigraft, LexigraftError } from "/pkg/dist/index.js";
+import { graftCalls } from "./graft-harness.js";
 
 let lexigraft;
 let model;
@@ -81,6 +82,8 @@ function plainResult({ text, ids, promptIds, reason, seed, logProbs }) {
 }
 
 window.harness = {
+  ...graftCalls(() => ({ lexigraft, model }), failure),
+
   isolated: () => self.crossOriginIsolated,
 
   async create(options) {

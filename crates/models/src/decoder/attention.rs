@@ -48,22 +48,6 @@ impl Attention {
         (self.output.forward_add(mixed, x), cache)
     }
 
-    /// The same for tokens that each attend to themselves alone: each head's result is its value.
-    pub fn forward_alone_add(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
-        let Heads {
-            heads,
-            kv_heads,
-            head_dim,
-        } = self.heads;
-        let [tokens, _] = x.dims();
-        let qkv = self.qkv.forward_normed(x.clone(), norm);
-        let values = qkv.narrow(1, (heads + kv_heads) * head_dim, kv_heads * head_dim);
-        let values = values.reshape([tokens, kv_heads, 1, head_dim]);
-        let mixed = values.repeat_dim(2, heads / kv_heads);
-        self.output
-            .forward_add(mixed.reshape([tokens, heads * head_dim]), x)
-    }
-
     pub fn resident_bytes(&self) -> u64 {
         self.qkv.resident_bytes() + self.output.resident_bytes()
     }

@@ -30,12 +30,6 @@ impl DecoderBlock {
         )
     }
 
-    /// `[tokens, hidden] -> [tokens, hidden]` for tokens that each stand alone in a context.
-    pub(super) fn forward_alone(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.attention.forward_alone_add(x, &self.attention_norm);
-        self.feed_forward.forward_add(x, &self.feed_forward_norm)
-    }
-
     /// `x` plus the feed-forward network alone: `[tokens, hidden] -> [tokens, hidden]`.
     pub(super) fn feed_forward_add(&self, x: Tensor<2>) -> Tensor<2> {
         self.feed_forward.forward_add(x, &self.feed_forward_norm)

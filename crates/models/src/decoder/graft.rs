@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use lexigraft_kernels::ops;
 
 use super::Decoder;
 use crate::{Embedding, Linear, ModelError};
@@ -49,21 +50,20 @@ impl Decoder {
     /// Normalised hidden states of tokens that each stand alone in a context: `[tokens] -> [tokens,
     /// hidden]`.
     ///
-    /// One pass over the weights serves all of them. A token alone attends to itself with the weight
-    /// 1, at any position, so the attention is the output projection of its value.
+    /// One pass over the weights serves all of them: they are sequences of one place.
     ///
     /// # Errors
-    /// `invalid-argument` for no ids or an id outside the vocabulary.
-    pub fn forward_alone(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
+    /// `invalid-argument` for no ids or an id outside the vocabulary; `device-lost`.
+    pub async fn forward_alone(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
         self.check_vocabulary(ids)?;
         #[cfg(feature = "gpu")]
         if self.device.kind() == crate::DeviceKind::Wgpu {
             lexigraft_kernels::gpu::begin(0, ids, self.device.burn())?;
         }
-        let mut hidden = self.embedding.forward(ids);
-        for block in self.blocks.iter() {
-            hidden = block.forward_alone(hidden);
-        }
-        Ok(self.norm.forward(hidden))
+        let rows = ops::to_host(self.embedding.forward(ids)).await?;
+        let states = self.last_states(rows, 1, self.blocks.len()).await?;
+        let shape = [ids.len(), self.config.hidden_size];
+        let states = ops::from_host(states, shape, self.device.burn());
+        Ok(self.norm.forward(states))
     }
 }

@@ -33,6 +33,9 @@ const PARTS: [(&str, &str, bool); 9] = [
     ("ffn_down", "mlp.down_proj", false),
 ];
 
+/// Values that are written at once.
+const CHUNK: usize = 1 << 20;
+
 /// A tensor of the new file: its name and shape, and where its values are.
 struct Part<'a> {
     name: String,
@@ -85,15 +88,30 @@ pub async fn write_safetensors<S: ByteSource, W: Write>(
     write(&(header.len() as u64).to_le_bytes())?;
     write(header.as_bytes())?;
     let mut done = 0;
+    let mut put = |values: &[f32]| {
+        let mut bytes = Vec::with_capacity(values.len() * 2);
+        quantize(DType::F16, values, &mut bytes)?;
+        write(&bytes)?;
+        done += bytes.len() as u64;
+        match progress(done, offset) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(TransferError::Aborted),
+        }
+    };
     for part in &parts {
-        for values in part.values(checkpoint).await?.chunks(1 << 20) {
-            let mut bytes = Vec::new();
-            quantize(DType::F16, values, &mut bytes)?;
-            write(&bytes)?;
-            done += bytes.len() as u64;
-            if progress(done, offset).is_break() {
-                return Err(TransferError::Aborted);
+        match &part.values {
+            Values::Stored(name, rotary) => {
+                let values = part.stored(checkpoint, name, *rotary).await?;
+                values.chunks(CHUNK).try_for_each(&mut put)?;
             }
+            // A vocabulary is never in `f32` as a whole.
+            Values::Rows(rows) => {
+                let ids: Vec<u32> = (0..rows.len() as u32).collect();
+                for ids in ids.chunks((CHUNK / rows.columns()).max(1)) {
+                    put(&rows.gather(ids)?)?;
+                }
+            }
+            Values::Host(values) => values.chunks(CHUNK).try_for_each(&mut put)?,
         }
     }
     out.flush().map_err(io_error)?;
@@ -104,27 +122,21 @@ pub async fn write_safetensors<S: ByteSource, W: Write>(
 }
 
 impl Part<'_> {
-    async fn values<S: ByteSource>(
+    /// A tensor of the checkpoint in the order of this file.
+    async fn stored<S: ByteSource>(
         &self,
         checkpoint: &Checkpoint<S>,
+        name: &str,
+        rotary: Option<usize>,
     ) -> Result<Vec<f32>, TransferError> {
-        match &self.values {
-            Values::Stored(name, rotary) => {
-                let keep_on = |_| ControlFlow::Continue(());
-                let values = checkpoint
-                    .read_f32(checkpoint.tensor(name)?, keep_on)
-                    .await?;
-                Ok(match rotary {
-                    Some(head_dim) => halves(&values, self.shape.get(1).copied(), *head_dim),
-                    None => values,
-                })
-            }
-            Values::Rows(rows) => {
-                let all: Vec<u32> = (0..rows.len() as u32).collect();
-                rows.gather(&all)
-            }
-            Values::Host(values) => Ok(values.to_vec()),
-        }
+        let keep_on = |_| ControlFlow::Continue(());
+        let values = checkpoint
+            .read_f32(checkpoint.tensor(name)?, keep_on)
+            .await?;
+        Ok(match rotary {
+            Some(head_dim) => halves(&values, self.shape.get(1).copied(), head_dim),
+            None => values,
+        })
     }
 }
 

@@ -130,6 +130,11 @@ impl Initialise for Predicted<'_> {
         Head::Own { bias: false }
     }
 
+    /// A browser's one thread takes half a second for them.
+    fn batch(&self) -> usize {
+        1024
+    }
+
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
         Box::pin(self.predict(ids))
     }

@@ -43,6 +43,18 @@ impl PieceBigrams {
         decoder: &Decoder,
         mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Self, TransferError> {
+        Self::new_with(context, decoder, async |done, total| progress(done, total)).await
+    }
+
+    /// As [`new`](Self::new), with a `progress` that may wait.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn new_with(
+        context: Context<'_>,
+        decoder: &Decoder,
+        mut progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Self, TransferError> {
         let vocab = decoder.config().vocab_size;
         if vocab < context.source.vocab_size() as usize {
             return Err(TransferError::Mismatch(format!(
@@ -61,10 +73,11 @@ impl PieceBigrams {
         firsts.sort_unstable();
         let mut bigrams = Self::default();
         for (batch, ids) in firsts.chunks(CONTEXTS).enumerate() {
-            if progress(batch * CONTEXTS, firsts.len()).is_break() {
+            if progress(batch * CONTEXTS, firsts.len()).await.is_break() {
                 return Err(TransferError::Aborted);
             }
-            let logits = read_f32(decoder.logits(decoder.forward_alone(ids)?)).await?;
+            let states = decoder.forward_alone(ids).await?;
+            let logits = read_f32(decoder.logits(states)).await?;
             for (first, logits) in ids.iter().zip(logits.chunks_exact(vocab)) {
                 let total = log_sum_exp(logits);
                 for second in followers.get(first).into_iter().flatten() {
@@ -73,7 +86,7 @@ impl PieceBigrams {
                 }
             }
         }
-        let _ = progress(firsts.len(), firsts.len());
+        let _ = progress(firsts.len(), firsts.len()).await;
         Ok(bigrams)
     }
 
@@ -148,6 +161,10 @@ impl Initialise for FirstPiece<'_> {
 
     fn head(&self) -> Head {
         Head::Own { bias: true }
+    }
+
+    fn batch(&self) -> usize {
+        self.input.batch()
     }
 
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {

@@ -2,11 +2,15 @@
 
 mod combine;
 mod first_piece;
+#[cfg(feature = "auxiliary")]
 mod focus;
 mod fvt;
 mod mean;
+#[cfg(feature = "auxiliary")]
 mod omp;
+#[cfg(feature = "auxiliary")]
 mod token_adapt;
+#[cfg(feature = "auxiliary")]
 mod wechsel;
 mod zero;
 
@@ -17,11 +21,15 @@ use crate::{Overlap, SourceModel, TokenTable, TransferError};
 
 pub use combine::{Combination, Combined, Weights, sums};
 pub use first_piece::{FirstPiece, FirstPieceOptions, PieceBigrams};
+#[cfg(feature = "auxiliary")]
 pub use focus::Focus;
 pub use fvt::Fvt;
 pub use mean::Mean;
+#[cfg(feature = "auxiliary")]
 pub use omp::{ATOMS, Omp, Pursuit, pursue};
+#[cfg(feature = "auxiliary")]
 pub use token_adapt::{TextVectors, TokenAdapt, TokenAdaptOptions};
+#[cfg(feature = "auxiliary")]
 pub use wechsel::Wechsel;
 pub use zero::Zero;
 
@@ -72,6 +80,12 @@ pub trait Initialise {
     /// What the rows are used for.
     fn head(&self) -> Head {
         Head::AsSource
+    }
+
+    /// Tokens whose rows are made at once; in `f32`, 2048 are 4.7 MB of a hidden size of 576.
+    /// Between batches a caller hears of progress and may stop, so a slow method takes fewer.
+    fn batch(&self) -> usize {
+        2048
     }
 
     /// Rows of target tokens, in the order of `ids`.
