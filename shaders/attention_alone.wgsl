@@ -6,6 +6,7 @@
 // queries, keys, values  [tokens, p[ROW]] f32, the heads first in each row, keys p[KEYS] and values
 //         p[VALUES] after them
 // out     [tokens, heads head_dim] f32
+// sizes   [tokens] f32, with the feature SIZES: how often each key counts
 // Constants: QUADS = head_dim / 4, at most 16; QUERIES an invocation.
 // Workgroup: 8 invocations; grid.x over heads, grid.y over tokens in groups of 8 QUERIES.
 // Needs nothing beyond WebGPU's default limits.
@@ -19,6 +20,9 @@ const VALUES: u32 = 4u;
 @group(0) @binding(0) var<storage, read> p: array<u32>;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+//#if SIZES
+@group(0) @binding(3) var<storage, read> sizes: array<f32>;
+//#endif
 
 @compute @workgroup_size(8)
 fn main(
@@ -43,8 +47,13 @@ fn main(
     var key = p[KEYS] / 4u + head * QUADS;
     var value = p[VALUES] / 4u + head * QUADS;
     for (var j = 0u; j < count; j++) {
+//#if SIZES
+        let begin = log(sizes[j]);
+//#else
+        let begin = 0.0;
+//#endif
 //#each q QUERIES
-        var score_$q = 0.0;
+        var score_$q = begin;
 //#end
 //#each k QUADS
         let key_$k = qkv[key + $ku];

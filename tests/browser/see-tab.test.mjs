@@ -38,7 +38,7 @@ test("the address opens the tab, and a sample is seen without more", async () =>
   assert.equal(await app.get("tab-see").getAttribute("aria-selected"), "true");
   assert.equal(await app.get("see-results").isVisible(), false);
   await app.get("see-sample-coffee").click();
-  await seen("coffee tome:r=16 224");
+  await seen("coffee ward:r=16 224");
   assert.match(await facts(), /65 of 257/);
   assert.match(await facts(), /60\.2 %/);
   assert.ok((await colours("see-patches")) > 1000);

@@ -32,7 +32,8 @@ for (const threads of [1, 2]) {
       assert.equal(info.fileBytes, 97_447_603);
       assert.ok(info.residentBytes < info.fileBytes);
       const names = info.methods.map(({ name }) => name);
-      for (const name of ["tome", "evit", "divprune", "random", "lowest"]) assert.ok(names.includes(name));
+      for (const name of ["ward", "tome", "evit", "divprune", "random", "lowest"])
+        assert.ok(names.includes(name));
     });
 
     test("the reference's values", async () => {
@@ -90,6 +91,7 @@ for (const threads of [1, 2]) {
       for (const reduce of [
         { method: "evit", keep: 1 },
         { method: "tome", r: 0 },
+        { method: "ward", r: 0 },
       ]) {
         const all = await page.call("see", photograph("coffee"), { ...options, reduce });
         assert.deepEqual([all.embedding, all.heat], [dense.embedding, dense.heat]);

@@ -6,9 +6,9 @@ const LOAD_MS = 180_000;
 const WRITE_MS = 180_000;
 
 /** The built page in a fresh browser, driven as a person would: by what is on the screen. */
-export async function openApp({ webgpu = false, path = "/" } = {}) {
+export async function openApp({ webgpu = false, camera = false, path = "/" } = {}) {
   const server = await startServer();
-  const browser = await startChromium({ webgpu });
+  const browser = await startChromium({ webgpu, camera });
   const app = new App(server, browser);
   await app.open(path);
   return app;

@@ -21,15 +21,18 @@ const webgpuFlags = [
   "--enable-features=Vulkan,WebGPU",
 ];
 
+/** A camera that films a moving pattern, and a person who lets pages use it. */
+const cameraFlags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+
 /**
  * Starts Chromium (`CHROME`, else Debian's) with a fresh profile on disk: a private window would
  * keep the page's file system in memory and give it a small quota.
  */
-export async function startChromium({ webgpu = false } = {}) {
+export async function startChromium({ webgpu = false, camera = false } = {}) {
   const profile = await mkdtemp(join(tmpdir(), "lexigraft-profile-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROME || "/usr/bin/chromium",
-    args: webgpu ? [...flags, ...webgpuFlags] : flags,
+    args: [...flags, ...(webgpu ? webgpuFlags : []), ...(camera ? cameraFlags : [])],
     viewport: { width: 1280, height: 900 },
   });
   return {

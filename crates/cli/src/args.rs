@@ -80,14 +80,14 @@ pub enum Command {
     /// Embed a picture and find what is salient in it, with fewer tokens if asked to.
     #[command(after_help = "Examples:
   lexigraft see --model vit_s_focus.onnx --image cat.jpg
-  lexigraft see --model vit_s_focus.onnx --image cat.jpg --reduce tome:r=16 --json
+  lexigraft see --model vit_s_focus.onnx --image cat.jpg --reduce ward:r=16 --json
   lexigraft see --model vit_s_focus.onnx --image cat.jpg --size 518 --reduce evit:keep=0.7,layers=3/6/9
-Methods: tome, tome-plain (r=, inflect=, macs=); evit, evit-fuse, divprune, zoo-prune, cdpruner,
+Methods: ward, tome, tome-plain (r=, inflect=, macs=); evit, evit-fuse, divprune, zoo-prune, cdpruner,
 visionzip, prumerge, holov, correlation, vqtoken, random, lowest (keep=, layers=, macs=, seed=)")]
     See(SeeArgs),
     /// Measure token reduction methods against the dense run over pictures.
     #[command(after_help = "Example:
-  lexigraft see-eval --model vit_s_focus.onnx photographs/ --reduce tome:r=16 --reduce random:keep=0.7")]
+  lexigraft see-eval --model vit_s_focus.onnx photographs/ --reduce ward:r=16 --reduce random:keep=0.7")]
     SeeEval(SeeEvalArgs),
 }
 
@@ -282,7 +282,7 @@ pub struct SeeArgs {
     /// How the picture becomes square.
     #[arg(long, value_enum, default_value = "center")]
     pub crop: CropArg,
-    /// A reduction method and its settings, such as tome:r=16.
+    /// A reduction method and its settings, such as ward:r=16.
     #[arg(long, value_name = "METHOD[:KEY=VALUE,…]")]
     pub reduce: Option<String>,
     /// Print one JSON object.

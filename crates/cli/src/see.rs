@@ -8,7 +8,7 @@ use lexigraft_models::vision::{Vit, VitConfig};
 use lexigraft_vision::evaluate::{Sample, TABLE, evaluate};
 use lexigraft_vision::picture::{Picture, preprocess};
 use lexigraft_vision::reduce::parse_reduce;
-use lexigraft_vision::see::{Reduce, Seen, see_values};
+use lexigraft_vision::see::{Reduce, Seen, see, see_values};
 use lexigraft_vision::source_map::Fate;
 use serde::Serialize;
 
@@ -40,21 +40,28 @@ struct Output {
 
 pub async fn run(args: &SeeArgs) -> Result<(), CliError> {
     let reduce = args.reduce.as_deref().map(parse_reduce).transpose()?;
-    let values = match (&args.image, &args.raw_input) {
-        (Some(path), _) => {
+    // What is wrong with the picture is told before the model is loaded.
+    let picture = match &args.image {
+        Some(path) => {
             let picture = Picture::decode(&load::read(path)?)?;
-            preprocess(&picture, args.size, args.crop.into())?.values
+            Some(preprocess(&picture, args.size, args.crop.into())?)
         }
-        (None, Some(path)) => raw_input(path, args.size)?,
-        // The parser asks for one of the two.
-        (None, None) => Vec::new(),
+        None => None,
+    };
+    let raw = match &args.raw_input {
+        Some(path) => raw_input(path, args.size)?,
+        None => Vec::new(),
     };
     let model = vision_model(&args.model, args.device).await?;
     let reduce = reduce.as_ref().map(|(method, schedule)| Reduce {
         method: method.as_ref(),
         schedule,
     });
-    let seen = see_values(&model, &values, args.size, args.size, reduce).await?;
+    let seen = match &picture {
+        Some(picture) => see(&model, picture, reduce).await?,
+        // The parser asks for one of the two.
+        None => see_values(&model, &raw, args.size, args.size, reduce).await?,
+    };
     let output = Output::new(seen, &model);
     let mut stdout = std::io::stdout().lock();
     if args.json {
@@ -159,7 +166,8 @@ pub async fn run_eval(args: &SeeEvalArgs) -> Result<(), CliError> {
 async fn vision_model(path: &Path, device: Device) -> Result<Vit, CliError> {
     let files = ModelFiles::find(path)?;
     let checkpoint = Checkpoint::open(FileSource::open(&files.weights)?).await?;
-    let config = VitConfig::from_checkpoint(&checkpoint)?;
+    let json = files.optional("config.json")?;
+    let config = VitConfig::read(&checkpoint, json.as_deref())?;
     let device = ComputeDevice::open(device.into()).await?;
     let bar = progress_bar();
     let model = Vit::load(&checkpoint, config, &device, &mut |read, total| {

@@ -248,6 +248,23 @@ fn what_is_fused_with_a_product_agrees() {
 }
 
 #[test]
+fn quick_gelus_agree() {
+    let mut random = Random(31);
+    for (tokens, wide) in [(1, 1), (3, 7), (2, 576), (70, 1000)] {
+        for magnitude in [1e-6f32, 1.0, 1e4] {
+            let x = random.activations(tokens * wide);
+            let x: Vec<f32> = x.iter().map(|x| x * magnitude).collect();
+            let expected: Vec<f64> = x.iter().map(|x| twin::quick_gelu(f64::from(*x))).collect();
+            let out = gpu::quick_gelu(tensor(&x, [tokens, wide])).unwrap();
+            let what = format!("[{tokens}, {wide}] times {magnitude}");
+            assert_close(&what, &read(out), &expected, |at| {
+                2e-5 * expected[at].abs() + 1e-7
+            });
+        }
+    }
+}
+
+#[test]
 fn norms_and_gates_agree() {
     let mut random = Random(16);
     for (tokens, width) in [(1, 1), (3, 7), (2, 576), (5, 1000)] {

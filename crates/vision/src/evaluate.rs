@@ -14,6 +14,9 @@ use crate::see::{Reduce, Seen, see};
 
 /// The rows of the table in `docs/see.md`.
 pub const TABLE: &[&str] = &[
+    "ward:r=8",
+    "ward:r=16",
+    "ward:r=20",
     "tome:r=4",
     "tome:r=8",
     "tome:r=16",
@@ -156,7 +159,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, dense: &Seen, seen: &Seen) {
-        let width = dense.cls.len();
+        let width = dense.patches.len() / (dense.grid.0 * dense.grid.1).max(1);
         self.macs.push(seen.macs as f64 / dense.macs.max(1) as f64);
         let attention = |seen: &Seen| crate::macs::attention(&seen.tokens, width) as f64;
         self.attention_macs

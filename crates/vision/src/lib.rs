@@ -13,6 +13,7 @@
 //! language models with image tokens are under [`decoder_rules`].
 
 pub mod decoder_rules;
+pub mod differences;
 mod error;
 #[cfg(feature = "model")]
 pub mod evaluate;
@@ -21,6 +22,8 @@ pub mod macs;
 pub mod metrics;
 pub mod picture;
 pub mod reduce;
+#[cfg(feature = "model")]
+mod replay;
 #[cfg(feature = "model")]
 pub mod see;
 pub mod source_map;

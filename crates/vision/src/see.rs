@@ -1,14 +1,17 @@
 //! One picture through a vision transformer, dense or reduced.
 
 use burn::tensor::Tensor;
+use lexigraft_models::ModelError;
 use lexigraft_models::device::read_f32;
-use lexigraft_models::vision::{Judged, Vit, VitBlock};
+use lexigraft_models::vision::{Judged, Matching, Merging, Vit, VitBlock};
 use web_time::Instant;
 
 use crate::VisionError;
+use crate::differences::Differences;
 use crate::macs::{self, BlockTokens};
 use crate::picture::Preprocessed;
 use crate::reduce::{Reduction, Schedule, Step, TokenReducer, TokenView};
+use crate::replay::replay;
 use crate::source_map::{Fate, SourceMap};
 
 /// Bounds the memory of a method that probes the model: an MLP's inner rows are four times as wide.
@@ -24,7 +27,7 @@ pub struct Reduce<'a> {
 /// What a picture became.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// The embedding: CLS after the final norm, `[hidden]`.
+    /// The embedding: CLS after the final norm, `[hidden]`, or its projection where the model has one.
     pub cls: Vec<f32>,
     /// Final hidden states of all patches, unmerged, `[patches, hidden]`.
     pub patches: Vec<f32>,
@@ -59,7 +62,9 @@ pub async fn see(
     picture: &Preprocessed,
     reduce: Option<Reduce<'_>>,
 ) -> Result<Seen, VisionError> {
-    see_values(model, &picture.values, picture.size, picture.size, reduce).await
+    let config = model.config();
+    let values = picture.normalised(config.channel_mean, config.channel_deviation);
+    see_values(model, &values, picture.size, picture.size, reduce).await
 }
 
 /// Runs a picture given as `[3, height, width]`, normalised.
@@ -97,6 +102,11 @@ pub struct Seeing<'m> {
     positions: Vec<Option<u32>>,
     map: SourceMap,
     maps: Vec<Vec<Fate>>,
+    /// From the first reduction on, of methods that ask for them.
+    differences: Option<Differences>,
+    /// Where the device merges by itself, from the first block on; fates and maps then come at the
+    /// end.
+    on_device: Option<(Merging, Matching)>,
     tokens: Vec<BlockTokens>,
 }
 
@@ -145,6 +155,8 @@ impl<'m> Seeing<'m> {
                 .collect(),
             map: SourceMap::new(patches, leading, hidden),
             maps: Vec::with_capacity(blocks),
+            differences: None,
+            on_device: None,
             tokens: Vec::with_capacity(blocks),
         })
     }
@@ -164,15 +176,40 @@ impl<'m> Seeing<'m> {
         let Some(block) = model.blocks().get(layer) else {
             return Ok(false);
         };
+        if layer == 0
+            && let Some((method, matching)) = self.method.and_then(|m| Some((m, m.matching()?)))
+        {
+            let merging = model.begin_merging(&self.x, method.restores_differences());
+            self.on_device = merging.await?.map(|merging| (merging, matching));
+        }
         let [before, _] = self.x.dims();
-        let log_sizes = self.log_sizes();
-        let log_sizes = log_sizes.as_deref();
-        let attended = block.attend(self.x.clone(), before, log_sizes).await?;
         let reducible = before - self.leading;
         let keep = match self.steps.get(layer) {
             Some(step) => step.keep(reducible)?,
             None => reducible,
         };
+        if let Some((merging, matching)) = &mut self.on_device {
+            let attended = block.attend_merging(self.x.clone(), merging)?;
+            let most = match matching {
+                Matching::Bipartite => reducible / 2,
+                Matching::Ward => reducible.saturating_sub(1),
+            };
+            let merges = (reducible - keep).min(most);
+            let begun = Instant::now();
+            self.x = if merges > 0 {
+                attended.merge(merging, *matching, merges)?
+            } else {
+                attended.hidden
+            };
+            self.reduce_ms += milliseconds(begun);
+            let [after, _] = self.x.dims();
+            self.tokens.push(BlockTokens { before, after });
+            self.x = block.feed_forward(self.x.clone());
+            return Ok(true);
+        }
+        let log_sizes = self.log_sizes();
+        let log_sizes = log_sizes.as_deref();
+        let attended = block.attend(self.x.clone(), before, log_sizes).await?;
         self.x = match self.method {
             Some(method) if keep < reducible => {
                 let begun = Instant::now();
@@ -228,10 +265,16 @@ impl<'m> Seeing<'m> {
         };
         let reduction: Reduction = method.reduce(&view, keep)?;
         reduction.check(tokens)?;
+        let reduced = reduction.apply(&judged.hidden, hidden);
+        if method.restores_differences() {
+            let patches = self.map.fates().len();
+            self.differences
+                .get_or_insert_with(|| Differences::new(patches, hidden))
+                .follow(&self.map, &reduction, &judged.hidden, &reduced);
+        }
         self.map.follow(&reduction, &judged.hidden, layer);
         self.sizes = reduction.sizes(&self.sizes);
         self.positions = reduction.positions(&self.positions);
-        let reduced = reduction.apply(&judged.hidden, hidden);
         Ok(self.model.to_device(reduced)?)
     }
 
@@ -254,7 +297,7 @@ impl<'m> Seeing<'m> {
     ///
     /// # Errors
     /// `invalid-argument` when blocks are left, `device-lost`.
-    pub async fn finish(self) -> Result<Seen, VisionError> {
+    pub async fn finish(mut self) -> Result<Seen, VisionError> {
         let (done, blocks) = self.progress();
         if done < blocks {
             return Err(VisionError::InvalidArgument(format!(
@@ -264,7 +307,11 @@ impl<'m> Seeing<'m> {
         let (model, grid) = (self.model, self.grid);
         let hidden = model.config().hidden_size;
         let final_states = read_f32(model.finish(self.x.clone())).await?;
-        let cls = final_states.get(..hidden).unwrap_or_default().to_vec();
+        if let Some((merging, _)) = &self.on_device {
+            let destinations = merging.destinations().await.map_err(ModelError::from)?;
+            self.maps = replay(&mut self.map, &self.tokens, &destinations);
+        }
+        let cls = model.embedding(final_states.get(..hidden).unwrap_or_default());
         let patches = self.unmerged(&final_states).await?;
         let backbone_ms = milliseconds(self.started);
         let heat = match model.saliency() {
@@ -289,8 +336,27 @@ impl<'m> Seeing<'m> {
         })
     }
 
-    /// Final states of all patches: those of dropped ones are their last, through the final norm.
+    /// Final states of all patches: those of dropped ones are their last, and those of a method
+    /// that restores differences their token's with them, through the final norm.
     async fn unmerged(&self, final_states: &[f32]) -> Result<Vec<f32>, VisionError> {
+        let restores = self
+            .method
+            .is_some_and(|method| method.restores_differences());
+        if let Some((merging, _)) = self.on_device.as_ref().filter(|_| restores)
+            && self
+                .tokens
+                .iter()
+                .any(|tokens| tokens.after < tokens.before)
+        {
+            let states = merging.restore(&self.x).map_err(ModelError::from)?;
+            return Ok(read_f32(self.model.finish(states)).await?);
+        }
+        if let Some(differences) = &self.differences {
+            let mut states = self.map.unmerge(&read_f32(self.x.clone()).await?);
+            differences.restore(&mut states);
+            let states = self.model.to_device(states)?;
+            return Ok(read_f32(self.model.finish(states)).await?);
+        }
         let mut out = self.map.unmerge(final_states);
         let fates = self.map.fates();
         if !fates.iter().any(|fate| matches!(fate, Fate::Dropped(_))) {

@@ -62,6 +62,7 @@ fn leading_tokens_stay_and_the_count_is_right() {
         };
         let high = match method.name {
             "tome" | "tome-plain" => keep.max(n - n / 2),
+            "ward" => keep.max(1),
             _ => keep + summaries(method),
         };
         assert!(
@@ -103,7 +104,7 @@ fn sizes_and_source_maps_account_for_every_patch() {
             .count() as f32;
         let total: f32 = case.sizes.iter().sum();
         assert_eq!(sizes.iter().sum::<f32>() + dropped - memberless, total);
-        if matches!(method.name, "tome" | "tome-plain" | "vqtoken") && keep > 0 {
+        if matches!(method.name, "ward" | "tome" | "tome-plain" | "vqtoken") && keep > 0 {
             assert_eq!(dropped, 0.0, "{} merges, it drops nothing", method.name);
             assert_eq!(sizes.iter().sum::<f32>(), total);
         }
@@ -154,6 +155,7 @@ fn permuted_patches_permute_the_selection() {
     // Methods whose rule does not look at the order of the tokens.
     let mut shared = 0;
     let blind = [
+        "ward",
         "evit",
         "evit-fuse",
         "divprune",
@@ -239,6 +241,11 @@ fn among_equal_tokens_the_lower_index_wins() {
                 for (a, b) in out[merged * width..][..width].iter().zip(&first_row(&case)) {
                     assert!((a - b).abs() < 1e-6);
                 }
+            }
+            // All pairs cost nothing: the first two merge, and the next with them.
+            "ward" => {
+                assert_eq!(kept(&reduction, leading), [4, 5]);
+                assert_eq!(reduction.outputs() - leading, 3);
             }
             "vqtoken" => assert_eq!(reduction.outputs() - leading, 1),
             _ => {}

@@ -120,7 +120,9 @@ impl WasmVision {
         let picture = Picture::from_rgba(&rgba, width, height).map_err(IntoJs::into_js)?;
         drop(rgba);
         let picture = preprocess(&picture, size, crop).map_err(IntoJs::into_js)?;
-        let seen = run(&model, &picture.values, (size, size), &options, on_progress).await?;
+        let config = model.config();
+        let values = picture.normalised(config.channel_mean, config.channel_deviation);
+        let seen = run(&model, &values, (size, size), &options, on_progress).await?;
         let object = seen_object(&seen)?;
         set(&object, "pixels", &pixels(&picture))?;
         let frame = Object::new();

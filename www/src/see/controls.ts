@@ -3,6 +3,7 @@ import { el, fill, uniqueId } from "../dom.ts";
 
 /** Until the model tells of its own. */
 const usual: readonly ReductionMethod[] = [
+  { name: "ward", summary: "merge whatever pair of tokens loses least, small ones first", gradual: true },
   { name: "tome", summary: "merge similar tokens, attention counts merged ones by size", gradual: true },
   { name: "evit", summary: "keep what CLS attends to", gradual: false },
   { name: "divprune", summary: "keep the most diverse tokens", gradual: false },
@@ -32,7 +33,7 @@ export class Controls {
       el("option", { value: "center" }, "the middle"),
       el("option", { value: "pad" }, "all of it"),
     );
-    this.#fillMethods("tome");
+    this.#fillMethods("ward");
     this.#show();
     this.#method.addEventListener("change", () => {
       this.#show();

@@ -54,28 +54,36 @@ pub fn full_attention_as(
     let out = empty([tokens, heads * head_dim], &qkv.device())?;
     let qkv = need(&qkv, "the projection")?;
     if sharing == Sharing::Software && head_dim <= MAX_ALONE {
-        alone(&qkv, &out, [tokens, heads, head_dim]);
+        alone(&qkv, None, &out, [tokens, heads, head_dim]);
     } else {
         together(&qkv, &out, [tokens, heads, head_dim]);
     }
     Ok(into_tensor(out))
 }
 
-/// Each invocation with queries of its own.
-fn alone(qkv: &CubeTensor, out: &CubeTensor, [tokens, heads, head_dim]: [usize; 3]) {
+/// Each invocation with queries of its own. `sizes`, `[tokens]`, says how often each key counts.
+pub(super) fn alone(
+    qkv: &CubeTensor,
+    sizes: Option<&CubeTensor>,
+    out: &CubeTensor,
+    [tokens, heads, head_dim]: [usize; 3],
+) {
     let columns = heads * head_dim;
     let words = [heads, tokens, 3 * columns, columns, 2 * columns].map(|word| word as u32);
     let parameters = parameters(&words, qkv);
     let [queries, workgroup] = ALONE;
+    let mut bound = vec![
+        Bound::Read(&parameters),
+        Bound::Read(qkv),
+        Bound::Write(out),
+    ];
+    bound.extend(sizes.map(Bound::Read));
     launch(
         Shader::plain(Name::AttentionAlone, workgroup as u32)
             .constant("QUADS", (head_dim / 4) as u32)
-            .constant("QUERIES", queries as u32),
-        &[
-            Bound::Read(&parameters),
-            Bound::Read(qkv),
-            Bound::Write(out),
-        ],
+            .constant("QUERIES", queries as u32)
+            .feature("SIZES", sizes.is_some()),
+        &bound,
         [heads, tokens.div_ceil(queries * workgroup), 1],
     );
 }

@@ -36,12 +36,20 @@ pub struct Counters {
     pub buffers: u64,
     /// Positions and ids written to the device, once a forward pass.
     pub step_writes: u64,
+    /// Tensors read back to the host.
+    pub readbacks: u64,
 }
 
 static DISPATCHES: AtomicU64 = AtomicU64::new(0);
 static COMPILATIONS: AtomicU64 = AtomicU64::new(0);
 static BUFFERS: AtomicU64 = AtomicU64::new(0);
 static STEP_WRITES: AtomicU64 = AtomicU64::new(0);
+static READBACKS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a tensor that is read back.
+pub(super) fn count_readback() {
+    READBACKS.fetch_add(1, Ordering::Relaxed);
+}
 
 /// The counters as they stand.
 pub fn counters() -> Counters {
@@ -50,6 +58,7 @@ pub fn counters() -> Counters {
         compilations: COMPILATIONS.load(Ordering::Relaxed),
         buffers: BUFFERS.load(Ordering::Relaxed),
         step_writes: STEP_WRITES.load(Ordering::Relaxed),
+        readbacks: READBACKS.load(Ordering::Relaxed),
     }
 }
 

@@ -8,7 +8,7 @@ use super::tensor::{empty, into_tensor, need};
 use crate::KernelError;
 
 /// Workgroups that WebGPU promises in one dimension of a grid.
-const MAX_GROUPS: usize = 65_535;
+pub(super) const MAX_GROUPS: usize = 65_535;
 
 /// `x` plus the first rows of `table`: `[tokens, hidden] -> [tokens, hidden]`.
 ///

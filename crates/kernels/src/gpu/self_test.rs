@@ -6,12 +6,13 @@ use lexigraft_checkpoint::{DType, dequant};
 use super::launch::{mark_checked, was_checked};
 use super::tensor::{from_host, to_host};
 use super::{
-    Around, GpuMatrix, Segments, add_rows, argmax, attention, attention_step, full_attention,
-    grow_cache, layer_norm, mean_rows, project, rms_norm, rope_append, row, rows,
-    segment_log_probs, swiglu, target_log_probs, top_k, twin,
+    Around, GpuMatrix, Merging, Segments, add_rows, argmax, attention, attention_step,
+    full_attention, grow_cache, layer_norm, mean_rows, project, quick_gelu, rms_norm, rope_append,
+    row, rows, segment_log_probs, sized_attention, swiglu, target_log_probs, top_k, twin,
 };
 use crate::KernelError;
 use crate::cpu::Heads;
+use crate::ops::Matching;
 
 /// What a self-test is about: kernels that are used together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,10 @@ pub enum Checked {
     Decoder,
     /// What an encoder uses beside products.
     Encoder,
+    /// Merging tokens of pictures.
+    Merging,
+    /// The activation of CLIP's networks.
+    QuickGelu,
     /// Probabilities of segments, such as bytes.
     Segments,
     /// Products with one block format, and its rows.
@@ -53,6 +58,11 @@ pub async fn self_test(device: &Device, what: Checked) -> Result<(), KernelError
             cases.rearranged().await?;
             cases.full_attention().await?;
         }
+        Checked::Merging => {
+            cases.merging(Matching::Bipartite).await?;
+            cases.merging(Matching::Ward).await?;
+        }
+        Checked::QuickGelu => cases.quick_gelu().await?,
         Checked::Segments => cases.segments().await?,
         Checked::Format(dtype) => cases.products(dtype).await?,
     }
@@ -148,6 +158,56 @@ impl Cases<'_> {
         let out = layer_norm(from, &gains, &self.tensor(&bias, [width])?, 1e-12)?;
         let expected = twin::layer_norm(&x, &gain, &bias, 1e-12);
         agree("layer_norm", out, &expected, 1e-4).await
+    }
+
+    /// A reduction, attention by the sizes that it leaves, and the patches again.
+    async fn merging(&mut self, matching: Matching) -> Result<(), KernelError> {
+        let (leading, tokens, merges) = (1, 21, 6);
+        let (heads, head_dim, width) = (2, 8, 16);
+        let sizes = vec![1.0; tokens];
+        let x = self.numbers.floats(tokens * width);
+        let qkv = self.numbers.floats(tokens * 3 * width);
+        let goes = match matching {
+            Matching::Bipartite => twin::bipartite(&qkv, heads, head_dim, leading, merges),
+            Matching::Ward => twin::ward(&x, width, &sizes, leading, merges),
+        };
+        let from = self.tensor(&x, [tokens, width])?;
+        let projection = self.tensor(&qkv, [tokens, 3 * width])?;
+        let mut merging = Merging::begin(&from, leading, 1, true)?;
+        let out = merging.merge(&from, &projection, heads, matching, merges)?;
+        let (means, whole) = twin::means(&x, width, &sizes, &goes);
+        agree("merge_rows", out.clone(), &means, 1e-5).await?;
+        if merging.destinations().await? != [goes] {
+            return Err(KernelError::DeviceLost(format!(
+                "{matching:?} merging is not what its twin makes of the same tokens"
+            )));
+        }
+        let patches = x.get(leading * width..).unwrap_or_default();
+        agree(
+            "merge_restore",
+            merging.restore(&out)?,
+            &wide(patches),
+            1e-5,
+        )
+        .await?;
+        let Some(left) = merging.sizes() else {
+            return Ok(());
+        };
+        let qkv = qkv.get(..whole.len() * 3 * width).unwrap_or_default();
+        let projection = self.tensor(qkv, [whole.len(), 3 * width])?;
+        let whole: Vec<f32> = whole.iter().map(|size| *size as f32).collect();
+        let expected = twin::sized_attention(qkv, heads, head_dim, &whole);
+        let out = sized_attention(&projection, heads, left)?;
+        agree("sized_attention", out, &expected, 1e-5).await
+    }
+
+    async fn quick_gelu(&mut self) -> Result<(), KernelError> {
+        let (tokens, wide) = (3, 97);
+        let x = self.numbers.floats(tokens * wide);
+        let x: Vec<f32> = x.iter().map(|x| x * 8.0).collect();
+        let out = quick_gelu(self.tensor(&x, [tokens, wide])?)?;
+        let expected: Vec<f64> = x.iter().map(|x| twin::quick_gelu(f64::from(*x))).collect();
+        agree("quick_gelu", out, &expected, 1e-5).await
     }
 
     async fn full_attention(&mut self) -> Result<(), KernelError> {

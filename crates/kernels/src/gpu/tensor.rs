@@ -112,6 +112,7 @@ pub(crate) fn from_host<const D: usize>(
 
 /// The elements of a tensor of four-byte elements, read back.
 pub(crate) async fn read_words(tensor: CubeTensor) -> Result<Vec<[u8; 4]>, KernelError> {
+    super::launch::count_readback();
     let (shape, strides) = (tensor.meta.shape().clone(), tensor.meta.strides().clone());
     let what = CopyDescriptor::new(tensor.handle.binding(), shape, strides, 4);
     let read = tensor.client.read_one_tensor_async(what).await;

@@ -3,6 +3,7 @@
 //!
 //! Slices are row-major; shapes are those of the kernels.
 
+pub use super::merging_twin::{bipartite, means, sized_attention, ward};
 use crate::cpu::Heads;
 
 /// `x Wᵀ` with a dequantised `weight` `[rows, cols]`.
@@ -234,6 +235,11 @@ pub fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], eps: f64) -> Vec<f64> {
                 .collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// `x sigmoid(1.702 x)`.
+pub fn quick_gelu(x: f64) -> f64 {
+    x / (1.0 + (-1.702 * x).exp())
 }
 
 /// `x Φ(x)`, by integrating the normal density with Simpson's rule.

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
     CausalMask, Heads, RopeTables, add_rows, attention, full_attention, gelu, grow_cache,
-    layer_norm, mean_rows, rms_norm, rope, row, swiglu, target_log_probs,
+    layer_norm, mean_rows, quick_gelu, rms_norm, rope, row, swiglu, target_log_probs,
 };
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
@@ -37,7 +37,8 @@ fn layer_norms_and_gelus_agree() {
         let (weight, bias) = (noise([shape[1]], 0.2), noise([shape[1]], 0.3));
         let want = layer_norm::reference(x.clone(), &weight, &bias, 1e-5);
         assert_close(super::layer_norm(x.clone(), &weight, &bias, 1e-5), want);
-        assert_close(super::gelu(x.clone()), gelu::reference(x));
+        assert_close(super::gelu(x.clone()), gelu::reference(x.clone()));
+        assert_close(super::quick_gelu(x.clone()), quick_gelu::reference(x));
     }
 }
 

@@ -2,9 +2,9 @@ use burn::tensor::Tensor;
 use lexigraft_checkpoint::ByteSource;
 use lexigraft_kernels::ops;
 
-use super::VitConfig;
 use super::judged::Judged;
 use super::weights::Weights;
+use super::{Activation, Matching, Merging, VitConfig};
 use crate::{LayerNorm, Linear, ModelError};
 
 /// One pre-norm block: attention and an MLP, each with LayerScale (arXiv 2103.17239) where the
@@ -12,6 +12,7 @@ use crate::{LayerNorm, Linear, ModelError};
 #[derive(Debug)]
 pub struct VitBlock {
     heads: usize,
+    activation: Activation,
     attention_norm: LayerNorm,
     /// Queries, keys and values in one product.
     qkv: Linear,
@@ -44,6 +45,20 @@ impl Attended {
         let qkv = ops::to_host(self.qkv).await?;
         Ok(Judged::new(hidden, &qkv, shape, log_sizes))
     }
+
+    /// Merges `merges` tokens of one picture on its device: the hidden states that are left,
+    /// `[tokens - merges, hidden]`.
+    ///
+    /// # Errors
+    /// `invalid-argument` for more merges than the matching has.
+    pub fn merge(
+        self,
+        merging: &mut Merging,
+        matching: Matching,
+        merges: usize,
+    ) -> Result<Tensor<2>, ModelError> {
+        Ok(merging.merge(&self.hidden, &self.qkv, self.heads, matching, merges)?)
+    }
 }
 
 impl VitBlock {
@@ -57,34 +72,26 @@ impl VitBlock {
             config.intermediate_size,
             config.layer_norm_eps,
         );
-        let name = |part: &str| format!("{}encoder.layer.{layer}.{part}", config.prefix);
-        let projections =
-            ["query", "key", "value"].map(|part| name(&format!("attention.attention.{part}")));
-        let scales = ["layer_scale1.lambda1", "layer_scale2.lambda1"]
-            .map(name)
+        let names = config.block_names(layer);
+        let [attention_scale, feed_forward_scale] = names
+            .scales
             .map(|scale| weights.has(&scale).then_some(scale));
-        let [attention_scale, feed_forward_scale] = &scales;
         Ok(Self {
             heads: config.num_attention_heads,
-            attention_norm: weights.layer_norm(&name("norm1"), hidden, eps).await?,
-            qkv: weights.stacked(&projections, hidden, hidden).await?,
-            output: weights
-                .linear(
-                    &name("attention.output.dense"),
-                    hidden,
-                    hidden,
-                    attention_scale.as_deref(),
-                )
+            activation: config.activation,
+            attention_norm: weights
+                .layer_norm(&names.attention_norm, hidden, eps)
                 .await?,
-            feed_forward_norm: weights.layer_norm(&name("norm2"), hidden, eps).await?,
-            up: weights.linear(&name("mlp.fc1"), wide, hidden, None).await?,
+            qkv: weights.stacked(&names.projections, hidden, hidden).await?,
+            output: weights
+                .linear(&names.output, hidden, hidden, attention_scale.as_deref())
+                .await?,
+            feed_forward_norm: weights
+                .layer_norm(&names.feed_forward_norm, hidden, eps)
+                .await?,
+            up: weights.linear(&names.up, wide, hidden, None).await?,
             down: weights
-                .linear(
-                    &name("mlp.fc2"),
-                    hidden,
-                    wide,
-                    feed_forward_scale.as_deref(),
-                )
+                .linear(&names.down, hidden, wide, feed_forward_scale.as_deref())
                 .await?,
         })
     }
@@ -113,18 +120,40 @@ impl VitBlock {
         })
     }
 
+    /// As [`VitBlock::attend`] within one picture whose tokens merge on its device: each key counts by
+    /// its size.
+    ///
+    /// # Errors
+    /// `invalid-argument` when shapes do not fit.
+    pub fn attend_merging(&self, x: Tensor<2>, merging: &Merging) -> Result<Attended, ModelError> {
+        let qkv = self.qkv.forward(self.attention_norm.forward(x.clone()));
+        let mixed = merging.attention(qkv.clone(), self.heads)?;
+        Ok(Attended {
+            hidden: self.output.forward_add(mixed, x),
+            qkv,
+            heads: self.heads,
+        })
+    }
+
     /// The MLP with its residual: `[tokens, hidden]` in and out.
     pub fn feed_forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let wide = self
-            .up
-            .forward_gelu(self.feed_forward_norm.forward(x.clone()));
+        let wide = self.wide(x.clone());
         self.down.forward_add(wide, x)
     }
 
     /// Norm and MLP without the residual: `[tokens, hidden]` in and out.
     pub fn mlp(&self, x: Tensor<2>) -> Tensor<2> {
-        self.down
-            .forward(self.up.forward_gelu(self.feed_forward_norm.forward(x)))
+        let wide = self.wide(x);
+        self.down.forward(wide)
+    }
+
+    /// The inner rows of the MLP.
+    fn wide(&self, x: Tensor<2>) -> Tensor<2> {
+        let normed = self.feed_forward_norm.forward(x);
+        match self.activation {
+            Activation::Gelu => self.up.forward_gelu(normed),
+            Activation::QuickGelu => ops::quick_gelu(self.up.forward(normed)),
+        }
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {

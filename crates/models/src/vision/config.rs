@@ -1,17 +1,24 @@
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+use serde::Deserialize;
 
+use super::{Activation, VitLayout, clip};
 use crate::ModelError;
 
-/// DINOv2 models of every size have heads of 64 (arXiv 2304.07193, table 17).
+/// DINOv2 models of every size have heads of 64 (arXiv 2304.07193, table 17), and so have CLIP's.
 const HEAD_DIM: usize = 64;
 
 /// As in the DINOv2 code.
 const EPS: f64 = 1e-6;
 
-/// Sizes of a vision transformer in the DINOv2 layout.
+/// Means and deviations of ImageNet's channels.
+const CHANNELS: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+
+/// Layout and sizes of a vision transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VitConfig {
-    /// What the names of the backbone's tensors begin with, such as `backbone.`.
+    pub layout: VitLayout,
+    pub activation: Activation,
+    /// What the names of the tensors begin with, such as `backbone.` or `vision_model.`.
     pub prefix: String,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -24,15 +31,47 @@ pub struct VitConfig {
     /// Register tokens between CLS and the patches (arXiv 2309.16588).
     pub num_register_tokens: usize,
     pub layer_norm_eps: f64,
+    /// Elements of the embedding, where CLS is projected behind the final norm.
+    pub projection_size: Option<usize>,
+    /// What pictures are normalised with: of values from 0 to 1, red, green and blue.
+    pub channel_mean: [f32; 3],
+    pub channel_deviation: [f32; 3],
 }
 
 impl VitConfig {
-    /// Infers the sizes from the shapes of the tensors; neither ONNX nor safetensors holds more.
+    /// As [`VitConfig::read`], without a `config.json`.
     ///
     /// # Errors
-    /// `unsupported-architecture` when the checkpoint has not the tensors of the DINOv2 layout,
-    /// `bad-config` for sizes that do not belong together.
+    /// As [`VitConfig::read`].
     pub fn from_checkpoint<S: ByteSource>(checkpoint: &Checkpoint<S>) -> Result<Self, ModelError> {
+        Self::read(checkpoint, None)
+    }
+
+    /// Infers layout and sizes from the names and shapes of the tensors; neither ONNX nor
+    /// safetensors holds more. Heads, epsilon and activation are those of a `config.json` of Hugging
+    /// Face, else those of the published models: heads of 64.
+    ///
+    /// # Errors
+    /// `unsupported-architecture` when the checkpoint has not the tensors of the DINOv2 or the CLIP
+    /// layout, or has another activation; `bad-config` for sizes that do not belong together, or a
+    /// `config.json` that cannot be read or does not fit the tensors.
+    pub fn read<S: ByteSource>(
+        checkpoint: &Checkpoint<S>,
+        json: Option<&[u8]>,
+    ) -> Result<Self, ModelError> {
+        let (config, positions) = match clip::infer(checkpoint) {
+            Some(inferred) => inferred?,
+            None => Self::infer(checkpoint)?,
+        };
+        let config = match json {
+            Some(json) => config.told(json)?,
+            None => config,
+        };
+        config.checked(positions)
+    }
+
+    /// The DINOv2 layout, not checked yet, and the number of its positions.
+    fn infer<S: ByteSource>(checkpoint: &Checkpoint<S>) -> Result<(Self, usize), ModelError> {
         let prefix = ["backbone.", "dinov2.", "dinov2_with_registers.", ""]
             .into_iter()
             .find(|prefix| {
@@ -74,12 +113,80 @@ impl VitConfig {
             Some(_) => return Err(unsupported("register tokens of another shape")),
             None => 0,
         };
+        let [channel_mean, channel_deviation] = CHANNELS;
+        let config = Self {
+            layout: VitLayout::DinoV2,
+            activation: Activation::Gelu,
+            prefix,
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads: heads_of(hidden_size),
+            patch_size,
+            grid_size,
+            num_register_tokens,
+            layer_norm_eps: EPS,
+            projection_size: None,
+            channel_mean,
+            channel_deviation,
+        };
+        Ok((config, positions))
+    }
+
+    /// Takes over what a `config.json` tells; what it does not tell stays.
+    fn told(mut self, json: &[u8]) -> Result<Self, ModelError> {
+        let told: Told = serde_json::from_slice(json)
+            .map_err(|error| ModelError::BadConfig(format!("config.json: {error}")))?;
+        let told = told.vision_config.unwrap_or(told.own);
         let sizes = [
-            ("hidden size", hidden_size, 1 << 14),
-            ("MLP size", intermediate_size, 1 << 16),
-            ("number of layers", num_hidden_layers, 1 << 8),
-            ("patch size", patch_size, 1 << 8),
-            ("position grid", grid_size, 1 << 8),
+            ("hidden_size", told.hidden_size, self.hidden_size),
+            (
+                "intermediate_size",
+                told.intermediate_size,
+                self.intermediate_size,
+            ),
+            (
+                "num_hidden_layers",
+                told.num_hidden_layers,
+                self.num_hidden_layers,
+            ),
+            ("patch_size", told.patch_size, self.patch_size),
+        ];
+        for (name, told, found) in sizes {
+            if let Some(told) = told.filter(|told| *told != found) {
+                return Err(ModelError::BadConfig(format!(
+                    "config.json has a {name} of {told}, the tensors one of {found}"
+                )));
+            }
+        }
+        if let Some(heads) = told.num_attention_heads {
+            self.num_attention_heads = heads;
+        }
+        if let Some(eps) = told.layer_norm_eps {
+            self.layer_norm_eps = eps;
+        }
+        match told.hidden_act.as_deref() {
+            None => {}
+            Some("gelu") => self.activation = Activation::Gelu,
+            Some("quick_gelu") => self.activation = Activation::QuickGelu,
+            Some(other) => return Err(unsupported(&format!("the activation {other}"))),
+        }
+        Ok(self)
+    }
+
+    /// The configuration, if its sizes are sound and belong together.
+    fn checked(self, positions: usize) -> Result<Self, ModelError> {
+        let sizes = [
+            ("hidden size", self.hidden_size, 1 << 14),
+            ("MLP size", self.intermediate_size, 1 << 16),
+            ("number of layers", self.num_hidden_layers, 1 << 8),
+            ("patch size", self.patch_size, 1 << 8),
+            ("position grid", self.grid_size, 1 << 8),
+            (
+                "projection size",
+                self.projection_size.unwrap_or(1),
+                1 << 14,
+            ),
         ];
         for (what, value, limit) in sizes {
             if value == 0 || value > limit {
@@ -88,28 +195,27 @@ impl VitConfig {
                 )));
             }
         }
-        if grid_size * grid_size != positions || num_register_tokens > 1 << 8 {
+        if self.grid_size * self.grid_size != positions || self.num_register_tokens > 1 << 8 {
             return Err(ModelError::BadConfig(format!(
-                "{positions} positions are no square grid, or {num_register_tokens} register \
-                 tokens are too many"
+                "{positions} positions are no square grid, or {} register tokens are too many",
+                self.num_register_tokens
             )));
         }
-        if !hidden_size.is_multiple_of(HEAD_DIM) {
+        // Attention reads heads in vectors of eight.
+        let heads = self.num_attention_heads;
+        if heads == 0 || !self.hidden_size.is_multiple_of(8 * heads) {
             return Err(ModelError::BadConfig(format!(
-                "the hidden size {hidden_size} is no multiple of heads of {HEAD_DIM}"
+                "a hidden size of {} does not come apart into {heads} heads of a multiple of eight",
+                self.hidden_size
             )));
         }
-        Ok(Self {
-            prefix,
-            hidden_size,
-            intermediate_size,
-            num_hidden_layers,
-            num_attention_heads: hidden_size / HEAD_DIM,
-            patch_size,
-            grid_size,
-            num_register_tokens,
-            layer_norm_eps: EPS,
-        })
+        let eps = self.layer_norm_eps;
+        if !(0.0..1.0).contains(&eps) {
+            return Err(ModelError::BadConfig(format!(
+                "an epsilon of {eps} is outside 0 to 1"
+            )));
+        }
+        Ok(self)
     }
 
     /// The longest side of a picture, in pixels.
@@ -154,9 +260,37 @@ pub(super) const POSITION_GRID: &str = "embeddings.Reshape_1";
 /// The position of CLS in an ONNX export.
 pub(super) const POSITION_CLS: &str = "embeddings.Concat_6";
 
-fn unsupported(found: &str) -> ModelError {
+/// What a `config.json` may tell, of a model of pictures or of pictures and texts.
+#[derive(Deserialize)]
+struct Told {
+    vision_config: Option<ToldSizes>,
+    #[serde(flatten)]
+    own: ToldSizes,
+}
+
+#[derive(Deserialize)]
+struct ToldSizes {
+    hidden_size: Option<usize>,
+    intermediate_size: Option<usize>,
+    num_hidden_layers: Option<usize>,
+    num_attention_heads: Option<usize>,
+    patch_size: Option<usize>,
+    layer_norm_eps: Option<f64>,
+    hidden_act: Option<String>,
+}
+
+/// Heads of 64; none where the hidden size does not come apart into them.
+pub(super) fn heads_of(hidden_size: usize) -> usize {
+    if hidden_size.is_multiple_of(HEAD_DIM) {
+        hidden_size / HEAD_DIM
+    } else {
+        0
+    }
+}
+
+pub(super) fn unsupported(found: &str) -> ModelError {
     ModelError::UnsupportedArchitecture {
         found: format!("a vision model with {found}"),
-        supported: "vision transformers in the DINOv2 layout",
+        supported: "vision transformers in the DINOv2 and the CLIP layout",
     }
 }

@@ -6,8 +6,10 @@
 //! [`Vit::blocks`], then [`Vit::finish`]. [`Vit::forward`] is the plain way through.
 
 mod block;
+mod clip;
 mod config;
 mod judged;
+mod layout;
 mod position;
 mod saliency;
 mod vit;
@@ -16,6 +18,8 @@ mod weights;
 pub use block::{Attended, VitBlock};
 pub use config::VitConfig;
 pub use judged::Judged;
+pub use layout::{Activation, VitLayout};
+pub use lexigraft_kernels::ops::{Matching, Merging};
 pub use position::resize_grid;
 pub use saliency::SaliencyDecoder;
 pub use vit::Vit;

@@ -1,18 +1,23 @@
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+#[cfg(feature = "gpu")]
+use lexigraft_kernels::gpu;
 use lexigraft_kernels::ops;
 
 use super::config::{POSITION_CLS, POSITION_GRID};
 use super::position::resize_grid;
 use super::weights::{HostLinear, Weights};
-use super::{SaliencyDecoder, VitBlock, VitConfig};
+use super::{Activation, Merging, SaliencyDecoder, VitBlock, VitConfig, VitLayout};
 use crate::{ComputeDevice, LayerNorm, Linear, LoadProgress, ModelError};
 
 /// The products' kernels take rows of whole blocks of these elements faster, and wgpu's take no
 /// others.
 const BLOCK: usize = 32;
+/// The longest heads of attention by size on a graphics card.
+const LONGEST_MERGING_HEAD: usize = 64;
 
-/// A vision transformer in the DINOv2 layout (arXiv 2304.07193) on one device.
+/// A vision transformer in the DINOv2 (arXiv 2304.07193) or the CLIP layout (arXiv 2103.00020) on
+/// one device.
 #[derive(Debug)]
 pub struct Vit {
     config: VitConfig,
@@ -25,8 +30,13 @@ pub struct Vit {
     leading: Vec<f32>,
     /// Positions of the patches as stored, `[grid, grid, hidden]`, on the host.
     positions: Vec<f32>,
+    /// In front of the blocks, in the CLIP layout.
+    pre_norm: Option<LayerNorm>,
     blocks: Vec<VitBlock>,
     norm: LayerNorm,
+    /// From CLS behind the final norm to the embedding, in the CLIP layout, `[projection,
+    /// hidden]`, on the host: it is one row.
+    projection: Option<Vec<f32>>,
     saliency: Option<SaliencyDecoder>,
 }
 
@@ -45,10 +55,12 @@ impl Vit {
         let (largest, total) = config.dense_bytes();
         device.check_budget("weights in f32", largest, total)?;
         let mut weights = Weights::new(checkpoint, device, progress);
-        weights.check_kernels().await?;
-        let (hidden, side, patch) = (config.hidden_size, config.grid_size, config.patch_size);
-        let name = |rest: &str| format!("{}{rest}", config.prefix);
-        let projection = name("embeddings.patch_embeddings.projection");
+        weights
+            .check_kernels(config.activation == Activation::QuickGelu)
+            .await?;
+        let (hidden, patch) = (config.hidden_size, config.patch_size);
+        let name = |rest: &str| config.named(rest);
+        let projection = config.patch_projection();
         let kernel = weights
             .values(&format!("{projection}.weight"), &[hidden, 3, patch, patch])
             .await?;
@@ -64,26 +76,9 @@ impl Vit {
             in_features,
             bias: None,
         })?;
-        let patch_bias = weights
-            .values(&format!("{projection}.bias"), &[hidden])
-            .await?;
-        let mut leading = weights
-            .values(&name("embeddings.cls_token"), &[1, 1, hidden])
-            .await?;
-        let together = name("embeddings.position_embeddings");
-        let (cls_position, positions) = if weights.has(&together) {
-            let mut all = weights
-                .values(&together, &[1, 1 + side * side, hidden])
-                .await?;
-            let grid = all.split_off(hidden);
-            (all, grid)
-        } else {
-            (
-                weights.values(&name(POSITION_CLS), &[1, 1, hidden]).await?,
-                weights
-                    .values(&name(POSITION_GRID), &[1, side * side, hidden])
-                    .await?,
-            )
+        let (patch_bias, mut leading, cls_position, positions) = match config.layout {
+            VitLayout::DinoV2 => dino_tables(&mut weights, &config).await?,
+            VitLayout::Clip => clip_tables(&mut weights, &config).await?,
         };
         for (value, position) in leading.iter_mut().zip(cls_position) {
             *value += position;
@@ -100,9 +95,26 @@ impl Vit {
         for layer in 0..config.num_hidden_layers {
             blocks.push(VitBlock::load(&mut weights, &config, layer).await?);
         }
+        let eps = config.layer_norm_eps;
         let norm = weights
-            .layer_norm(&name("layernorm"), hidden, config.layer_norm_eps)
+            .layer_norm(&config.final_norm(), hidden, eps)
             .await?;
+        let pre_norm = match config.layout {
+            VitLayout::DinoV2 => None,
+            // Spelt so in every checkpoint.
+            VitLayout::Clip => {
+                let pre_norm = name("pre_layrnorm");
+                Some(weights.layer_norm(&pre_norm, hidden, eps).await?)
+            }
+        };
+        let projection = match config.projection_size {
+            None => None,
+            Some(size) => {
+                let outer = config.prefix.strip_suffix("vision_model.");
+                let name = format!("{}visual_projection.weight", outer.unwrap_or_default());
+                Some(weights.values(&name, &[size, hidden]).await?)
+            }
+        };
         let saliency = SaliencyDecoder::load(&mut weights, checkpoint, device, hidden).await?;
         Ok(Self {
             patch,
@@ -110,8 +122,10 @@ impl Vit {
             device: device.clone(),
             leading,
             positions,
+            pre_norm,
             blocks,
             norm,
+            projection,
             saliency,
             config,
         })
@@ -201,7 +215,11 @@ impl Vit {
         let device = self.device.burn();
         let table = ops::from_host(table.repeat(batch), [batch * tokens, hidden], device);
         let patches = ops::from_host(patches, [batch * tokens, in_features], device);
-        Ok(self.patch.forward_add(patches, table))
+        let x = self.patch.forward_add(patches, table);
+        Ok(match &self.pre_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        })
     }
 
     /// Appends the pixels of each patch, row by row of patches, `in_features` values each. A
@@ -232,6 +250,42 @@ impl Vit {
         self.norm.forward(x)
     }
 
+    /// Begins to merge the tokens of one picture, `x` `[tokens, hidden]`, on its device, at most once
+    /// a block; `restores` asks for what each patch loses. `None` where the host has to do it: on the
+    /// CPU, and for heads longer than 64.
+    ///
+    /// # Errors
+    /// `device-lost` when the kernels do not agree with their twins.
+    pub async fn begin_merging(
+        &self,
+        x: &Tensor<2>,
+        restores: bool,
+    ) -> Result<Option<Merging>, ModelError> {
+        let config = &self.config;
+        if config.hidden_size > config.num_attention_heads * LONGEST_MERGING_HEAD {
+            return Ok(None);
+        }
+        let leading = config.leading_tokens();
+        let Some(merging) = Merging::begin(x, leading, self.blocks.len(), restores) else {
+            return Ok(None);
+        };
+        #[cfg(feature = "gpu")]
+        gpu::self_test(self.device.burn(), gpu::Checked::Merging).await?;
+        Ok(Some(merging))
+    }
+
+    /// The embedding of a picture whose CLS is `cls`, `[hidden]`, behind the final norm: itself, or
+    /// projected where the model does that.
+    pub fn embedding(&self, cls: &[f32]) -> Vec<f32> {
+        let Some(projection) = &self.projection else {
+            return cls.to_vec();
+        };
+        projection
+            .chunks_exact(self.config.hidden_size)
+            .map(|row| row.iter().zip(cls).map(|(weight, x)| weight * x).sum())
+            .collect()
+    }
+
     /// Final hidden states of all tokens, nothing reduced: `[batch, 3, height, width]` to `[batch *
     /// tokens, hidden]`.
     ///
@@ -250,4 +304,49 @@ impl Vit {
         }
         Ok(self.finish(x))
     }
+}
+
+/// The bias of the patches, the leading tokens, the position of CLS, and those of the patches.
+type Tables = (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>);
+
+async fn dino_tables<S: ByteSource>(
+    weights: &mut Weights<'_, S>,
+    config: &VitConfig,
+) -> Result<Tables, ModelError> {
+    let (hidden, side) = (config.hidden_size, config.grid_size);
+    let name = |rest: &str| config.named(rest);
+    let bias = format!("{}.bias", config.patch_projection());
+    let patch_bias = weights.values(&bias, &[hidden]).await?;
+    let leading = weights
+        .values(&name("embeddings.cls_token"), &[1, 1, hidden])
+        .await?;
+    let together = name("embeddings.position_embeddings");
+    let (cls_position, positions) = if weights.has(&together) {
+        let mut all = weights
+            .values(&together, &[1, 1 + side * side, hidden])
+            .await?;
+        let grid = all.split_off(hidden);
+        (all, grid)
+    } else {
+        (
+            weights.values(&name(POSITION_CLS), &[1, 1, hidden]).await?,
+            weights
+                .values(&name(POSITION_GRID), &[1, side * side, hidden])
+                .await?,
+        )
+    };
+    Ok((patch_bias, leading, cls_position, positions))
+}
+
+async fn clip_tables<S: ByteSource>(
+    weights: &mut Weights<'_, S>,
+    config: &VitConfig,
+) -> Result<Tables, ModelError> {
+    let (hidden, side) = (config.hidden_size, config.grid_size);
+    let cls = config.named("embeddings.class_embedding");
+    let leading = weights.values(&cls, &[hidden]).await?;
+    let all = config.named("embeddings.position_embedding.weight");
+    let mut all = weights.values(&all, &[1 + side * side, hidden]).await?;
+    let positions = all.split_off(hidden);
+    Ok((vec![0.0; hidden], leading, all, positions))
 }

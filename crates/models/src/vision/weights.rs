@@ -45,12 +45,16 @@ impl<'a, S: ByteSource> Weights<'a, S> {
     ///
     /// # Errors
     /// `device-lost` when one does not.
-    pub(super) async fn check_kernels(&self) -> Result<(), ModelError> {
+    pub(super) async fn check_kernels(&self, quick_gelu: bool) -> Result<(), ModelError> {
         #[cfg(feature = "gpu")]
         if self.device.kind() == DeviceKind::Wgpu {
             gpu::self_test(self.device.burn(), gpu::Checked::Encoder).await?;
             gpu::self_test(self.device.burn(), gpu::Checked::Format(DType::F32)).await?;
+            if quick_gelu {
+                gpu::self_test(self.device.burn(), gpu::Checked::QuickGelu).await?;
+            }
         }
+        let _ = quick_gelu;
         Ok(())
     }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::Picture;
 use super::resample::{Filter, resize};
 use crate::VisionError;
@@ -30,7 +32,7 @@ pub struct Frame {
 /// A square picture as a model takes it.
 #[derive(Debug, Clone)]
 pub struct Preprocessed {
-    /// `[3, size, size]`, normalised.
+    /// `[3, size, size]`, normalised by ImageNet's channels.
     pub values: Vec<f32>,
     pub size: usize,
     pub frame: Frame,
@@ -52,23 +54,35 @@ pub fn preprocess(picture: &Picture, size: usize, crop: Crop) -> Result<Preproce
         Crop::Center => centred(picture, size),
         Crop::Pad => padded(picture, size),
     };
-    let values = (0..3)
-        .flat_map(|channel| {
-            let (mean, deviation) = (MEAN[channel], DEVIATION[channel]);
-            square
-                .rgb
-                .iter()
-                .skip(channel)
-                .step_by(3)
-                .map(move |&byte| (f32::from(byte) / 255.0 - mean) / deviation)
-        })
-        .collect();
     Ok(Preprocessed {
-        values,
+        values: normalise(&square.rgb, MEAN, DEVIATION),
         size,
         frame,
         rgb: square.rgb,
     })
+}
+
+impl Preprocessed {
+    /// `[3, size, size]`, normalised with these means and deviations of the channels.
+    pub fn normalised(&self, mean: [f32; 3], deviation: [f32; 3]) -> Cow<'_, [f32]> {
+        if (mean, deviation) == (MEAN, DEVIATION) {
+            return Cow::Borrowed(&self.values);
+        }
+        Cow::Owned(normalise(&self.rgb, mean, deviation))
+    }
+}
+
+/// Bytes `[size, size, 3]` to `[3, size, size]`.
+fn normalise(rgb: &[u8], mean: [f32; 3], deviation: [f32; 3]) -> Vec<f32> {
+    let channels = mean.into_iter().zip(deviation).enumerate();
+    channels
+        .flat_map(|(channel, (mean, deviation))| {
+            rgb.iter()
+                .skip(channel)
+                .step_by(3)
+                .map(move |&byte| (f32::from(byte) / 255.0 - mean) / deviation)
+        })
+        .collect()
 }
 
 fn centred(picture: &Picture, size: usize) -> (Picture, Frame) {

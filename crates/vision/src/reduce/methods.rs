@@ -2,7 +2,7 @@
 
 use super::{
     CdPruner, Correlation, DivPrune, EVit, HoloV, Lowest, PruMerge, Random, Schedule, ToMe,
-    TokenReducer, VisionZip, VqToken, ZooPrune,
+    TokenReducer, VisionZip, VqToken, Ward, ZooPrune,
 };
 use crate::VisionError;
 
@@ -20,6 +20,12 @@ pub struct Method {
 
 /// Every method that runs inside a vision transformer.
 pub const METHODS: &[Method] = &[
+    Method {
+        name: "ward",
+        summary: "merge whatever pair of tokens loses least, small ones first",
+        make: |_| Box::new(Ward),
+        gradual: true,
+    },
     Method {
         name: "tome",
         summary: "merge similar tokens, attention counts merged ones by size",

@@ -21,6 +21,7 @@ mod tome;
 mod view;
 mod vision_zip;
 mod vqtoken;
+mod ward;
 mod zoo_prune;
 
 pub use cdpruner::{CdPruner, conditional_kernel, greedy_map, relevance};
@@ -38,6 +39,7 @@ pub use tome::ToMe;
 pub use view::TokenView;
 pub use vision_zip::VisionZip;
 pub use vqtoken::{VqToken, cluster};
+pub use ward::{Ward, cluster as ward_cluster};
 pub use zoo_prune::{ZooPrune, sensitivities};
 
 use crate::VisionError;
@@ -58,6 +60,17 @@ pub trait TokenReducer: std::fmt::Debug {
     /// that it stands for.
     fn proportional_attention(&self) -> bool {
         false
+    }
+
+    /// Whether what a patch differed from its token by is added again behind the last block.
+    fn restores_differences(&self) -> bool {
+        false
+    }
+
+    /// The form in which a graphics card merges without the host in between, if the method has one.
+    #[cfg(feature = "model")]
+    fn matching(&self) -> Option<lexigraft_models::vision::Matching> {
+        None
     }
 
     /// Rows `[count, width]` that the model's projection is to be applied to before

@@ -73,6 +73,12 @@ impl TokenReducer for ToMe {
         Ok(reduction)
     }
 
+    #[cfg(feature = "model")]
+    fn matching(&self) -> Option<lexigraft_models::vision::Matching> {
+        self.proportional
+            .then_some(lexigraft_models::vision::Matching::Bipartite)
+    }
+
     fn proportional_attention(&self) -> bool {
         self.proportional
     }

@@ -14,6 +14,7 @@ mod random;
 mod tome;
 mod vision_zip;
 mod vqtoken;
+mod ward;
 mod zoo_prune;
 
 use common::{Case, Draw};
