@@ -60,8 +60,8 @@ test("Llama 3's tokens by fvt: soon, told on the way, in little memory", async (
   const { done, total } = grafted.phases.rows;
   assert.equal(done, 128256);
   assert.equal(total, 128256);
-  // Twice a second, with room for a machine that others use too.
-  assert.ok(grafted.gap < 1500, `nothing was told for ${grafted.gap} ms`);
+  // Twice a second on a quiet machine; a busy one reads the tokenizer's file in a few times that.
+  assert.ok(grafted.gap < 2500, `nothing was told for ${grafted.gap} ms`);
   assert.ok(grafted.longestTask <= 100, `the page stood still for ${grafted.longestTask} ms`);
   assert.ok(grafted.memory.wasmBytes < MOST_BYTES, `${grafted.memory.wasmBytes} bytes`);
   const renderer = await largestRenderer(page.context);
