@@ -169,6 +169,9 @@ pub struct GenerateArgs {
     /// End at this text; may be given several times.
     #[arg(long)]
     pub stop: Vec<String>,
+    /// With temperature 0 on a graphics card: tokens to choose there before asking which, 1 to 16.
+    #[arg(long)]
+    pub lookahead: Option<usize>,
     /// Print one JSON object instead of streaming text.
     #[arg(long)]
     pub json: bool,
@@ -193,6 +196,7 @@ impl GenerateArgs {
             log_probs: self.log_probs,
             // A chat template writes its special tokens itself.
             add_special: !self.chat,
+            lookahead: self.lookahead,
         }
     }
 }
