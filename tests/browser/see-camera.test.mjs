@@ -47,6 +47,7 @@ describe("a camera that may be used", () => {
 
   test("a picture that is taken is seen like any other", async () => {
     await app.get("see-size").selectOption("112");
+    await app.get("see-method").selectOption("");
     await app.get("see-camera").click();
     await filming();
     await app.get("see-take").click();
