@@ -6,7 +6,8 @@
 //! And from the teacher's last states the next token of the other tokenizer should be likely: that
 //! trains output rows, without the model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
@@ -217,11 +218,20 @@ pub struct Objective {
     /// Spread of each dimension of those states, `[1, hidden]`.
     pub middle_spread: Tensor<2>,
     /// New tokens drawn beside those of the batch, to stand for all that are not.
-    pub negatives: usize,
-    /// What they are drawn from.
-    pub pool: Vec<u32>,
+    pub negatives: Arc<[Stratum; 2]>,
     pub input_weight: f64,
     pub output_weight: f64,
+}
+
+/// A part of the new tokens, some of which stand for all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Stratum {
+    /// What is drawn from, each once.
+    pub ids: Vec<u32>,
+    /// How many tokens they stand for.
+    pub size: usize,
+    /// How many are drawn.
+    pub draws: usize,
 }
 
 /// Losses of a share of a batch, each a mean.
@@ -267,17 +277,21 @@ pub fn loss(
     for &id in encoded.iter().flatten() {
         add(id, &mut ids, &mut place);
     }
-    let present = ids.len();
-    for _ in 0..objective.negatives {
-        let id = objective.pool[rng.random_range(0..objective.pool.len())];
-        add(id, &mut ids, &mut place);
+    let mut weights = vec![0f32; ids.len()];
+    let present: HashSet<u32> = ids.iter().copied().collect();
+    for stratum in objective.negatives.iter() {
+        let before = ids.len();
+        for _ in 0..stratum.draws {
+            if let Some(&id) = stratum.ids.get(rng.random_range(0..stratum.ids.len().max(1))) {
+                add(id, &mut ids, &mut place);
+            }
+        }
+        let known = stratum.ids.iter().filter(|id| present.contains(id)).count();
+        let absent = stratum.size.saturating_sub(known) as f32;
+        let drawn = (ids.len() - before).max(1) as f32;
+        weights.resize(ids.len(), (absent / drawn).max(1.0).ln());
     }
     let new = ids.len();
-    let absent = (target.new.len() - present.min(target.new.len())) as f32;
-    let absent = (absent / (new - present).max(1) as f32).max(1.0).ln();
-    let weights: Vec<f32> = (0..new)
-        .map(|at| if at < present { 0.0 } else { absent })
-        .collect();
     let Rows {
         input: inputs,
         output: outputs,

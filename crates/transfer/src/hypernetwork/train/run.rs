@@ -1,8 +1,9 @@
 //! A whole training run: ridge, reading, training of the head, each of which can be taken up again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -13,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::block::Frame;
 use super::calibrate::Places;
-use super::context::{self, Objective, Target, Window};
+use super::context::{self, Objective, Stratum, Target, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
 use super::network::{MAX_PIECES, Network};
@@ -188,36 +189,57 @@ impl Trainer {
         Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
     }
 
-    /// Features of the tokens that occur in the windows, and of some others to draw from.
-    fn tables(
+    /// Features of the tokens that occur in the windows, and of some others to draw from. Tokens of
+    /// the same pieces share their features, whatever tokenizer they are of.
+    fn sampled(
         &self,
         windows: &[Window],
         rng: &mut ChaCha8Rng,
-    ) -> Result<Vec<(FeatureTable, Vec<u32>)>, TrainError> {
-        let mut tables = Vec::with_capacity(self.targets.len());
+    ) -> Result<(FeatureTable, Vec<Sampled>), TrainError> {
+        let mut keys: HashMap<&[u32], u32> = HashMap::new();
+        let mut tokens: Vec<(u32, &[u32])> = Vec::new();
+        let mut found = Vec::with_capacity(self.targets.len());
         for target in &self.targets {
-            let mut ids: HashSet<u32> = HashSet::new();
+            let mut seen: BTreeSet<u32> = BTreeSet::new();
             for window in windows {
-                let found = target.tokenizer.encode(&window.text, false)?;
-                ids.extend(found.into_iter().filter(|&id| target.pieces(id).is_some()));
+                let ids = target.tokenizer.encode(&window.text, false)?;
+                seen.extend(ids.into_iter().filter(|&id| target.pieces(id).is_some()));
             }
-            let mut pool = Vec::new();
-            if target.new.is_empty() {
+            if target.new.len() <= seen.len() {
                 return Err(TrainError::Nothing("new tokens"));
             }
-            for _ in 0..POOL {
+            let mut others: BTreeSet<u32> = BTreeSet::new();
+            let unseen = target.new.len() - seen.len();
+            while others.len() < POOL.min(unseen) {
                 let id = target.new[rng.random_range(0..target.new.len())];
-                if ids.insert(id) {
-                    pool.push(id);
+                if !seen.contains(&id) {
+                    others.insert(id);
                 }
             }
-            let tokens: Vec<(u32, &[u32])> = ids
-                .iter()
-                .filter_map(|&id| Some((id, target.pieces(id)?)))
-                .collect();
-            tables.push((self.table(&tokens), pool));
+            let mut places = HashMap::new();
+            for &id in seen.iter().chain(&others) {
+                let Some(pieces) = target.pieces(id) else {
+                    continue;
+                };
+                let next = keys.len() as u32;
+                let key = *keys.entry(pieces).or_insert(next);
+                if key == next {
+                    tokens.push((key, pieces));
+                }
+                places.insert(id, key);
+            }
+            let stratum = |ids: BTreeSet<u32>, size| Stratum {
+                ids: ids.into_iter().collect(),
+                size,
+                draws: NEGATIVES,
+            };
+            let of_seen = seen.len();
+            found.push(Sampled {
+                places,
+                strata: Arc::new([stratum(seen, of_seen), stratum(others, unseen)]),
+            });
         }
-        Ok(tables)
+        Ok((self.table(&tokens), found))
     }
 
     fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
@@ -253,7 +275,7 @@ impl Trainer {
         progress(Phase::Features, 0.0, None);
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
         let everything = [windows.as_slice(), held_windows.as_slice()].concat();
-        let tables = self.tables(&everything, &mut rng)?;
+        let (table, sampled) = self.sampled(&everything, &mut rng)?;
         drop(everything);
         let splitter = Splitter::new(&self.vocabulary)?;
         let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
@@ -271,8 +293,7 @@ impl Trainer {
         let objective = |which: usize, input_weight: f64| Objective {
             middle: self.options.middle,
             middle_spread: statistics.middle_spread.clone().autodiff(),
-            negatives: NEGATIVES,
-            pool: tables[which].1.clone(),
+            negatives: sampled[which].strata.clone(),
             input_weight,
             output_weight: self.options.output_weight,
         };
@@ -293,13 +314,14 @@ impl Trainer {
                 let mut held_output = 0.0;
                 for (which, target) in self.targets.iter().enumerate() {
                     let predictor = HeadPredictor {
-                        table: &tables[which].0,
+                        table: &table,
+                        places: &sampled[which].places,
                         network: &self.network,
                         head: head.clone(),
                         device: &device,
                     };
                     let mut rng = ChaCha8Rng::seed_from_u64(99);
-                    let group: Vec<&Window> = held_windows.iter().take(12).collect();
+                    let group: Vec<&Window> = held_windows.iter().take(24).collect();
                     let (losses, _) = context::loss(
                         &predictor,
                         &self.model,
@@ -357,7 +379,8 @@ impl Trainer {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let head = params[0].clone().autodiff().require_grad();
                 let predictor = HeadPredictor {
-                    table: &tables[which].0,
+                    table: &table,
+                    places: &sampled[which].places,
                     network: &plain,
                     head: head.clone(),
                     device: &tracked,
@@ -400,9 +423,20 @@ impl Trainer {
         let mut places = Places::default();
         let shown = windows.len().min(CALIBRATED);
         for (which, target) in self.targets.iter().enumerate() {
-            let (table, pool) = &tables[which];
-            let (of, from) = ((target, which), (table, pool.as_slice()));
-            places.add(&self.network, of, from, &windows[..shown], &device)?;
+            let Sampled {
+                places: keys,
+                strata,
+            } = &sampled[which];
+            let (of, from) = ((target, which), (&table, keys));
+            let shown = &windows[..shown];
+            places.add(
+                &self.network,
+                of,
+                from,
+                strata.as_slice(),
+                shown,
+                &device,
+            )?;
         }
         self.bias = places.fit();
         Ok(())
@@ -420,6 +454,14 @@ impl Trainer {
     pub fn export(&self, base: String, base_name: &str, path: &Path) -> Result<(), TrainError> {
         store::export(&self.network, &self.bias, base, base_name, path)
     }
+}
+
+/// New tokens of a tokenizer whose features are there.
+struct Sampled {
+    /// Where in the table.
+    places: HashMap<u32, u32>,
+    /// Those that occur in the windows, and some of the others.
+    strata: Arc<[Stratum; 2]>,
 }
 
 /// Running means of the losses.
