@@ -123,8 +123,7 @@ impl Hypernetwork {
             .last_states(pieces.clone(), count, self.config.layers)
             .await?;
         let features = self.features(&states, &pieces, count);
-        let features: Tensor<2> =
-            ops::from_host(
+        let features: Tensor<2> = ops::from_host(
             features,
             [tokens, FEATURES * hidden + COUNTS],
             base.device().burn(),

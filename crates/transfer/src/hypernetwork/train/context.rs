@@ -239,12 +239,69 @@ pub struct Stratum {
 pub struct Losses {
     pub input: f64,
     pub output: f64,
+    /// The output loss of the tokens that end where a source token ends too.
+    pub whole: f64,
 }
 
 /// Makes the rows of new tokens of a target in a graph.
 pub trait Predictor {
     /// Rows of `ids`, in their order.
     fn rows(&self, ids: &[u32]) -> Rows;
+}
+
+/// What the frozen model itself loses, with its own tokens, over the tokens of `target` that begin and
+/// end where source tokens do: the mean in nats a token of `target`, which no rows are likely to
+/// undercut ([`Losses::whole`] is theirs).
+pub fn ideal(
+    model: &FrozenModel,
+    vocabulary: &PieceVocabulary,
+    target: &Target,
+    windows: &[&Window],
+    head: &Tensor<2>,
+    device: &Device,
+) -> Result<f64, TrainError> {
+    let hidden = model.sizes.hidden;
+    let (mut sum, mut count) = (0f64, 0f64);
+    for window in windows {
+        let places = window.ends.len();
+        let states: Vec<f32> = widen(&window.last).collect();
+        let states = Tensor::<2>::from_data(TensorData::new(states, [places, hidden]), device);
+        let logits = states.matmul(head.clone());
+        let highest = logits.clone().max_dim(1);
+        let total = (logits.clone() - highest.clone()).exp().sum_dim(1).log() + highest;
+        // The token after each place, none after the last one.
+        let text = window.text.as_bytes();
+        let next: Vec<i32> = (0..places)
+            .map(|at| {
+                let end = window
+                    .ends
+                    .get(at + 1)
+                    .map_or(text.len(), |&end| end as usize);
+                let id = vocabulary.id(&text[window.ends[at] as usize..end]);
+                id.unwrap_or(0) as i32
+            })
+            .collect();
+        let next = Tensor::<2, Int>::from_data(TensorData::new(next, [places, 1]), device);
+        let losses = values(total - logits.gather(1, next));
+        let (mut end, mut at) = (0u32, 0usize);
+        let mut before: Option<usize> = None;
+        for id in target.tokenizer.encode(&window.text, false)? {
+            end += target.tokenizer.token_bytes(id).map_or(0, <[u8]>::len) as u32;
+            while window.ends.get(at).is_some_and(|&e| e < end) {
+                at += 1;
+            }
+            let now = (window.ends.get(at) == Some(&end)).then_some(at);
+            if let (Some(before), Some(now)) = (before, now) {
+                sum += losses[before..now]
+                    .iter()
+                    .map(|x| f64::from(*x))
+                    .sum::<f64>();
+                count += 1.0;
+            }
+            before = now;
+        }
+    }
+    Ok(sum / count.max(1.0))
 }
 
 /// The losses of windows read with the tokens of `target`, number `which` of the caches: each a
@@ -282,7 +339,10 @@ pub fn loss(
     for stratum in objective.negatives.iter() {
         let before = ids.len();
         for _ in 0..stratum.draws {
-            if let Some(&id) = stratum.ids.get(rng.random_range(0..stratum.ids.len().max(1))) {
+            if let Some(&id) = stratum
+                .ids
+                .get(rng.random_range(0..stratum.ids.len().max(1)))
+            {
                 add(id, &mut ids, &mut place);
             }
         }
@@ -308,11 +368,13 @@ pub fn loss(
     let mut sums: Vec<f32> = Vec::new();
     let mut labels: Vec<i32> = Vec::new();
     let mut fixed: Vec<f32> = Vec::new();
+    let mut is_whole: Vec<bool> = Vec::new();
     for (row, (window, ids)) in windows.iter().zip(&encoded).enumerate() {
         let mut end = 0u32;
         let mut at = 0usize;
         let mut before: Option<usize> = None;
         for (position, &id) in ids.iter().enumerate() {
+            let is_counted = before.is_some();
             let slot = match &target.sources[id as usize] {
                 Source::Pieces(_) => place[&id],
                 Source::Shared(id) => {
@@ -347,6 +409,9 @@ pub fn loss(
                 at += 1;
             }
             before = (window.ends.get(at) == Some(&end)).then_some(at);
+            if is_counted {
+                is_whole.push(before.is_some());
+            }
             if let Some(place) = before.filter(|_| position > 0) {
                 matched.push((row * longest + position) as i32);
                 wanted.extend(widen(&window.middle[place * hidden..(place + 1) * hidden]));
@@ -402,11 +467,18 @@ pub fn loss(
     let all = Tensor::cat(vec![logits + matrix(weights, new), matrix(sums, 1)], 1);
     let highest = all.clone().detach().max_dim(1);
     let total = (all - highest.clone()).exp().sum_dim(1).log() + highest;
-    let output_loss = (total - label).mean();
+    let output_losses = total - label;
+    let whole: Vec<f32> = values(output_losses.clone().inner())
+        .into_iter()
+        .zip(&is_whole)
+        .filter_map(|(loss, is_whole)| is_whole.then_some(loss))
+        .collect();
+    let output_loss = output_losses.mean();
 
     let losses = Losses {
         input: f64::from(input_loss.clone().inner().into_scalar::<f32>()),
         output: f64::from(output_loss.clone().inner().into_scalar::<f32>()),
+        whole: f64::from(whole.iter().sum::<f32>()) / whole.len().max(1) as f64,
     };
     let loss = input_loss.mul_scalar(objective.input_weight)
         + output_loss.mul_scalar(objective.output_weight);

@@ -74,6 +74,15 @@ pub struct LogLine {
     pub output: f64,
     /// Of windows that are not trained on.
     pub held_output: f64,
+    /// The same of the tokens that end where a source token ends.
+    #[serde(default)]
+    pub held_whole: f64,
+    /// What the frozen model itself loses over those, with its own tokens.
+    #[serde(default)]
+    pub ideal: f64,
+    /// The input loss of those windows with the first tokenizer.
+    #[serde(default)]
+    pub held_input: f64,
     /// Cosine of predicted and true rows of held-out tokens.
     pub cosine: f64,
 }

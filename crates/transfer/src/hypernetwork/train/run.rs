@@ -14,12 +14,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::block::Frame;
 use super::calibrate::Places;
-use super::context::{self, Objective, Stratum, Target, Window};
+use super::context::{self, Losses, Objective, Stratum, Target, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
 use super::network::{MAX_PIECES, Network};
 pub use super::options::{LogLine, Options, Phase, Progress};
-use super::splits::{Split, Splitter};
+use super::splits::{Split, Splitter, held_out};
 use super::step::{Optimiser, rate};
 use super::{TrainError, cache, in_two_threads, regression, ridge, statistics, store};
 use crate::hypernetwork::pieces::PieceVocabulary;
@@ -35,7 +35,7 @@ const SPLIT_BATCH: usize = 256;
 /// Windows that biases are fitted to.
 const CALIBRATED: usize = 48;
 /// Seconds between checkpoints.
-const REPORT: f64 = 60.0;
+const REPORT: f64 = 90.0;
 
 /// A frozen model, the tokenizers to train on, and what has been made so far.
 pub struct Trainer {
@@ -96,7 +96,8 @@ impl Trainer {
     pub fn ridge(&mut self, progress: Progress<'_>) -> Result<(), TrainError> {
         std::fs::create_dir_all(&self.options.folder)?;
         progress(Phase::Ridge, 0.0, None);
-        if !self.file("network.safetensors").exists() {
+        let is_there = |name| self.file(name).exists();
+        if !is_there("network.safetensors") && !is_there("ridge.safetensors") {
             let splitter = Splitter::new(&self.vocabulary)?;
             let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
             let splits: Vec<Split> = (0..self.options.ridge_splits)
@@ -255,12 +256,18 @@ impl Trainer {
     /// Trains the head; a checkpoint in the folder is gone on from.
     pub fn train(
         &mut self,
-        mut windows: Vec<Window>,
+        windows: Vec<Window>,
         progress: Progress<'_>,
     ) -> Result<(), TrainError> {
         let (hidden, device) = (self.model.sizes.hidden, self.device.clone());
         let tracked = device.clone().autodiff();
-        let held_windows = windows.split_off(windows.len() - windows.len() / 12);
+        // By their text, so that a run that goes on with more windows holds out the same ones.
+        let (held_windows, windows): (Vec<Window>, Vec<Window>) = windows
+            .into_iter()
+            .partition(|window| held_out(window.text.as_bytes()));
+        if held_windows.is_empty() || windows.len() < BATCH {
+            return Err(TrainError::Nothing("windows"));
+        }
         let statistics = statistics::of(&windows, hidden, &device);
         let mut optimiser = Optimiser::new(1, 0.0);
         let path = self.file("network.safetensors");
@@ -279,11 +286,29 @@ impl Trainer {
         drop(everything);
         let splitter = Splitter::new(&self.vocabulary)?;
         let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
-        let held: Vec<Split> = {
+        let held_splits: Vec<Split> = {
             let all = Splitter::held_out_splits(&self.vocabulary);
             all.into_iter().take(600).collect()
         };
-        let (split_table, held_table) = (self.split_table(&splits), self.split_table(&held));
+        let (split_table, held_table) = (self.split_table(&splits), self.split_table(&held_splits));
+        let ideals: Vec<f64> = {
+            let rows = TensorData::new(self.model.rows.to_vec(), [self.model.vocab, hidden]);
+            let head = Tensor::<2>::from_data(rows, &device).transpose();
+            let group: Vec<&Window> = held_windows.iter().take(24).collect();
+            self.targets
+                .iter()
+                .map(|target| {
+                    context::ideal(
+                        &self.model,
+                        &self.vocabulary,
+                        target,
+                        &group,
+                        &head,
+                        &device,
+                    )
+                })
+                .collect::<Result<_, _>>()?
+        };
         let plain = Network {
             params: Vec::new(),
             spread: self.network.spread.clone().autodiff(),
@@ -311,7 +336,8 @@ impl Trainer {
             if elapsed - before >= next_report || last {
                 next_report = elapsed - before + REPORT;
                 let head = params[0].clone();
-                let mut held_output = 0.0;
+                let mut held = Losses::default();
+                let mut ideal = 0.0;
                 for (which, target) in self.targets.iter().enumerate() {
                     let predictor = HeadPredictor {
                         table: &table,
@@ -331,11 +357,30 @@ impl Trainer {
                         &mut rng,
                         &device,
                     )?;
-                    held_output += losses.output / count as f64;
+                    held.output += losses.output / count as f64;
+                    held.whole += losses.whole / count as f64;
+                    if which == 0 {
+                        let states = Objective {
+                            middle_spread: statistics.middle_spread.clone(),
+                            ..with_input[0].clone()
+                        };
+                        let group = &group[..group.len().min(BATCH)];
+                        let (losses, _) = context::loss(
+                            &predictor,
+                            &self.model,
+                            &states,
+                            (target, which),
+                            group,
+                            &mut rng,
+                            &device,
+                        )?;
+                        held.input = losses.input;
+                    }
+                    ideal += ideals[which] / count as f64;
                 }
-                let ids: Vec<u32> = (0..held.len() as u32).collect();
+                let ids: Vec<u32> = (0..held_splits.len() as u32).collect();
                 let rows = held_table.rows(&self.network, &head, &ids, &device).input;
-                let group: Vec<&Split> = held.iter().collect();
+                let group: Vec<&Split> = held_splits.iter().collect();
                 let wanted = regression::targets(&self.model, &group, &device);
                 let spread = || self.network.spread.clone();
                 let cosines = regression::cosines(rows / spread(), wanted / spread());
@@ -344,7 +389,10 @@ impl Trainer {
                     seconds: elapsed,
                     input: means.input,
                     output: means.output,
-                    held_output,
+                    held_output: held.output,
+                    held_whole: held.whole,
+                    held_input: held.input,
+                    ideal,
                     cosine: f64::from(cosines.mean().into_scalar::<f32>()),
                 };
                 self.network.set_head(head);
@@ -429,14 +477,7 @@ impl Trainer {
             } = &sampled[which];
             let (of, from) = ((target, which), (&table, keys));
             let shown = &windows[..shown];
-            places.add(
-                &self.network,
-                of,
-                from,
-                strata.as_slice(),
-                shown,
-                &device,
-            )?;
+            places.add(&self.network, of, from, strata.as_slice(), shown, &device)?;
         }
         self.bias = places.fit();
         Ok(())
