@@ -301,7 +301,119 @@ mod training {
     use lexigraft_transfer::hypernetwork::pieces::PieceVocabulary;
     use lexigraft_transfer::hypernetwork::train::ridge::solve;
     use lexigraft_transfer::hypernetwork::train::splits::{Splitter, held_out};
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use burn::tensor::{Device, Tensor, TensorData};
+    use lexigraft_transfer::hypernetwork::train::context::{
+        self, Objective, PRETENDED, Predictor, Source, Stratum, Target,
+    };
+    use lexigraft_transfer::hypernetwork::train::frozen::{FrozenModel, piece_vocabulary};
+    use lexigraft_transfer::hypernetwork::train::network::Rows;
     use rand::SeedableRng;
+
+    use super::common::{checkpoint, smollm2, tokenizer};
+
+    /// The mean of the pieces for new tokens, and for pretended ones the row that they have.
+    struct Known<'a>(&'a FrozenModel, &'a Target, &'a Device);
+
+    impl Predictor for Known<'_> {
+        fn rows(&self, ids: &[u32]) -> Rows {
+            let Self(model, target, device) = self;
+            let hidden = model.sizes.hidden;
+            let mut rows = Vec::new();
+            for &id in ids {
+                if id & PRETENDED != 0 {
+                    rows.extend_from_slice(model.row(id ^ PRETENDED));
+                    continue;
+                }
+                let Source::Pieces(pieces) = &target.sources[id as usize] else {
+                    panic!("{id} is not new");
+                };
+                let share = 1.0 / pieces.len() as f32;
+                rows.extend((0..hidden).map(|i| {
+                    let column = pieces.iter().map(|&piece| model.row(piece)[i]);
+                    share * column.sum::<f32>()
+                }));
+            }
+            let rows = TensorData::new(rows, [ids.len(), hidden]);
+            let rows = Tensor::<2>::from_data(rows, *device);
+            Rows {
+                input: rows.clone(),
+                output: rows,
+            }
+        }
+    }
+
+    /// A shared token that is taken for a new one and gets its own row back leaves both losses as
+    /// they are: the normaliser loses its part and gets it back.
+    #[test]
+    fn a_pretended_token_with_its_own_row_changes_no_loss() {
+        let device = Device::flex();
+        let checkpoint = checkpoint();
+        let own = smollm2().tokenizer().clone();
+        let model = pollster::block_on(FrozenModel::load(&checkpoint, &device)).expect("loads");
+        let vocabulary = piece_vocabulary(&checkpoint, &own).expect("reads");
+        let target = Target::new("llama3", tokenizer("llama3"), &vocabulary);
+        let text = "The archivist photographed 1987 weathered manuscripts, cataloguing each \
+                    watermark before the humidity could damage them any further.";
+        let chosen = context::windows(&own, text, 128).expect("encodes");
+        let hidden = model.sizes.hidden;
+        let rows = TensorData::new(model.rows.to_vec(), [model.vocab, hidden]);
+        let head = Tensor::<2>::from_data(rows, &device).transpose();
+        let shared = target.shared(model.vocab);
+        let mask: Vec<f32> = shared.iter().map(|&x| if x { 1.0 } else { 0.0 }).collect();
+        let mask = Tensor::<2>::from_data(TensorData::new(mask, [model.vocab, 1]), &device);
+        let all = Tensor::<2>::ones([model.vocab, 1], &device);
+        let read = context::read(&model, &own, &chosen, 2, &head, &[mask, all], &device);
+        let windows: Vec<_> = read.iter().collect();
+        let ids = own.encode(text, false).expect("encodes");
+        let losses = |(target, which), pretence: f64| {
+            let objective = Objective {
+                middle: 2,
+                middle_spread: Tensor::ones([1, hidden], &device),
+                negatives: Arc::new([Stratum::default(), Stratum::default()]),
+                pretended: Arc::new(ids.iter().copied().collect::<HashSet<u32>>()),
+                pretence,
+                input_weight: 1.0,
+                output_weight: 1.0,
+            };
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+            let predictor = Known(&model, target, &device);
+            let found = context::loss(
+                &predictor,
+                &model,
+                &objective,
+                (target, which),
+                &windows,
+                &mut rng,
+                &device,
+            );
+            found.expect("has losses").0
+        };
+        let (plain, pretended) = (losses((&target, 0), 0.0), losses((&target, 0), 1.0));
+        assert!(plain.output > 0.5 && plain.input > 1e-4, "{plain:?}");
+        assert!(
+            (plain.input - pretended.input).abs() < 1e-5,
+            "{pretended:?}"
+        );
+        // The states were kept in half precision, and a likely token's part cannot be taken away
+        // beyond a thousandth.
+        assert!(
+            (plain.output - pretended.output).abs() < 0.02,
+            "{plain:?} {pretended:?}"
+        );
+        // With the source's own tokenizer nothing is new, and the loss is the model's own.
+        let same = Target::new("own", own.clone(), &vocabulary);
+        let found = losses((&same, 1), 0.0);
+        let ideal = context::ideal(&model, &vocabulary, &same, &windows, &head, &device);
+        let ideal = ideal.expect("has a loss");
+        assert!((found.output - ideal).abs() < 1e-3, "{found:?} {ideal}");
+        assert!(
+            (found.whole - ideal).abs() < 1e-3 && found.input < 1e-4,
+            "{found:?}"
+        );
+    }
 
     /// Letters, and the merges that make `abcd` and `abc`.
     fn vocabulary() -> PieceVocabulary {

@@ -210,6 +210,9 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap_or_default()
 }
 
+/// Added to the id of a shared token that is taken for a new one.
+pub const PRETENDED: u32 = 1 << 31;
+
 /// What the objective weighs.
 #[derive(Debug, Clone)]
 pub struct Objective {
@@ -219,6 +222,10 @@ pub struct Objective {
     pub middle_spread: Tensor<2>,
     /// New tokens drawn beside those of the batch, to stand for all that are not.
     pub negatives: Arc<[Stratum; 2]>,
+    /// Shared tokens that can be taken for new ones, since they were taken apart, and how often they
+    /// are.
+    pub pretended: Arc<HashSet<u32>>,
+    pub pretence: f64,
     pub input_weight: f64,
     pub output_weight: f64,
 }
@@ -334,6 +341,20 @@ pub fn loss(
     for &id in encoded.iter().flatten() {
         add(id, &mut ids, &mut place);
     }
+    // Some of the shared tokens as if they were new: their places are known as well as any.
+    let mut pretended: HashMap<u32, usize> = HashMap::new();
+    let mut passed: HashSet<u32> = HashSet::new();
+    for &id in encoded.iter().flatten() {
+        if let Source::Shared(source) = target.sources[id as usize]
+            && objective.pretence > 0.0
+            && objective.pretended.contains(&source)
+            && passed.insert(source)
+            && rng.random::<f64>() < objective.pretence
+        {
+            pretended.insert(source, ids.len());
+            ids.push(PRETENDED | source);
+        }
+    }
     let mut weights = vec![0f32; ids.len()];
     let present: HashSet<u32> = ids.iter().copied().collect();
     for stratum in objective.negatives.iter() {
@@ -375,15 +396,19 @@ pub fn loss(
         let mut before: Option<usize> = None;
         for (position, &id) in ids.iter().enumerate() {
             let is_counted = before.is_some();
-            let slot = match &target.sources[id as usize] {
-                Source::Pieces(_) => place[&id],
-                Source::Shared(id) => {
+            let made = match &target.sources[id as usize] {
+                Source::Pieces(_) => Some(place[&id]),
+                Source::Shared(id) => pretended.get(id).copied(),
+            };
+            let slot = match (&target.sources[id as usize], made) {
+                (Source::Shared(id), None) => {
                     let next = new + copied.len();
                     *copied.entry(*id).or_insert_with(|| {
                         copies.extend_from_slice(model.row(*id));
                         next
                     })
                 }
+                (_, made) => made.unwrap_or_default(),
             };
             index.push(slot as i32);
             // The state before this token, where a source token ended there.
@@ -392,14 +417,14 @@ pub fn loss(
                 contexts.extend(widen(states));
                 sums.push(window.shared[which][place]);
                 match &target.sources[id as usize] {
-                    Source::Pieces(_) => {
-                        labels.push(slot as i32);
-                        fixed.push(f32::NAN);
-                    }
-                    Source::Shared(id) => {
+                    Source::Shared(id) if made.is_none() => {
                         labels.push(0);
                         let logit = widen(states).zip(model.row(*id)).map(|(a, b)| a * b).sum();
                         fixed.push(logit);
+                    }
+                    _ => {
+                        labels.push(slot as i32);
+                        fixed.push(f32::NAN);
                     }
                 }
             }
@@ -453,6 +478,16 @@ pub fn loss(
     // Output rows, from the teacher's last states.
     let examples = labels.len();
     let contexts = matrix(contexts, hidden);
+    if !pretended.is_empty() {
+        let rows = pretended.keys().flat_map(|&id| model.row(id));
+        let rows = matrix(rows.copied().collect(), hidden);
+        let logits = values(contexts.clone().inner().matmul(rows.inner().transpose()));
+        let places = logits.chunks_exact(pretended.len());
+        for (sum, logits) in sums.iter_mut().zip(places) {
+            let gone: f32 = logits.iter().map(|logit| (logit - *sum).exp()).sum();
+            *sum += (1.0 - gone.min(0.999)).ln();
+        }
+    }
     let logits = contexts.matmul(outputs.transpose());
     let is_new: Vec<f32> = fixed
         .iter()

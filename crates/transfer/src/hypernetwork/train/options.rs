@@ -28,6 +28,8 @@ pub struct Options {
     pub input_weight: f64,
     pub output_weight: f64,
     pub split_weight: f64,
+    /// How often a shared token of a batch is taken for a new one.
+    pub pretence: f64,
     /// Every how many steps the input loss is taken, which costs the most.
     pub input_every: usize,
     pub seed: u64,
@@ -48,6 +50,7 @@ impl Default for Options {
             input_weight: 1.0,
             output_weight: 0.3,
             split_weight: 0.3,
+            pretence: 0.3,
             input_every: 4,
             seed: 5,
         }

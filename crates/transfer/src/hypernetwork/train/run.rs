@@ -1,6 +1,6 @@
 //! A whole training run: ridge, reading, training of the head, each of which can be taken up again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const POOL: usize = 2500;
 /// Splits that go on being asked, and how many of them a step.
 const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 256;
+/// Ids below this one are of tokens too common to stand for new ones.
+const COMMON: u32 = 2000;
 /// Windows that biases are fitted to.
 const CALIBRATED: usize = 48;
 /// Seconds between checkpoints.
@@ -190,16 +192,47 @@ impl Trainer {
         Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
     }
 
+    /// A split of each token of the windows that is rare enough to be like those that other
+    /// tokenizers add; ids of byte-level BPE go from common to rare.
+    fn apart(
+        &self,
+        windows: &[Window],
+        splitter: &Splitter<'_>,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<BTreeMap<u32, Vec<u32>>, TrainError> {
+        let mut apart = BTreeMap::new();
+        for window in windows {
+            for id in self.source.encode(&window.text, false)? {
+                if id >= COMMON
+                    && !apart.contains_key(&id)
+                    && let Some(split) = splitter.of(id, rng)
+                {
+                    apart.insert(id, split.pieces);
+                }
+            }
+        }
+        Ok(apart)
+    }
+
     /// Features of the tokens that occur in the windows, and of some others to draw from. Tokens of
     /// the same pieces share their features, whatever tokenizer they are of.
     fn sampled(
         &self,
         windows: &[Window],
+        apart: &BTreeMap<u32, Vec<u32>>,
         rng: &mut ChaCha8Rng,
     ) -> Result<(FeatureTable, Vec<Sampled>), TrainError> {
         let mut keys: HashMap<&[u32], u32> = HashMap::new();
         let mut tokens: Vec<(u32, &[u32])> = Vec::new();
         let mut found = Vec::with_capacity(self.targets.len());
+        let pretended: HashMap<u32, u32> = (0u32..)
+            .zip(apart)
+            .map(|(key, (&id, pieces))| {
+                keys.insert(pieces, key);
+                tokens.push((key, pieces));
+                (context::PRETENDED | id, key)
+            })
+            .collect();
         for target in &self.targets {
             let mut seen: BTreeSet<u32> = BTreeSet::new();
             for window in windows {
@@ -217,12 +250,12 @@ impl Trainer {
                     others.insert(id);
                 }
             }
-            let mut places = HashMap::new();
+            let mut places = pretended.clone();
             for &id in seen.iter().chain(&others) {
                 let Some(pieces) = target.pieces(id) else {
                     continue;
                 };
-                let next = keys.len() as u32;
+                let next = tokens.len() as u32;
                 let key = *keys.entry(pieces).or_insert(next);
                 if key == next {
                     tokens.push((key, pieces));
@@ -282,9 +315,11 @@ impl Trainer {
         progress(Phase::Features, 0.0, None);
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
         let everything = [windows.as_slice(), held_windows.as_slice()].concat();
-        let (table, sampled) = self.sampled(&everything, &mut rng)?;
-        drop(everything);
         let splitter = Splitter::new(&self.vocabulary)?;
+        let apart = self.apart(&everything, &splitter, &mut rng)?;
+        let (table, sampled) = self.sampled(&everything, &apart, &mut rng)?;
+        let pretended = Arc::new(apart.keys().copied().collect::<HashSet<u32>>());
+        drop(everything);
         let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
         let held_splits: Vec<Split> = {
             let all = Splitter::held_out_splits(&self.vocabulary);
@@ -316,6 +351,8 @@ impl Trainer {
             sizes: self.network.sizes,
         };
         let objective = |which: usize, input_weight: f64| Objective {
+            pretended: pretended.clone(),
+            pretence: self.options.pretence,
             middle: self.options.middle,
             middle_spread: statistics.middle_spread.clone().autodiff(),
             negatives: sampled[which].strata.clone(),
@@ -351,7 +388,10 @@ impl Trainer {
                     let (losses, _) = context::loss(
                         &predictor,
                         &self.model,
-                        &output_only[which],
+                        &Objective {
+                            pretence: 0.0,
+                            ..output_only[which].clone()
+                        },
                         (target, which),
                         &group,
                         &mut rng,
@@ -362,6 +402,7 @@ impl Trainer {
                     if which == 0 {
                         let states = Objective {
                             middle_spread: statistics.middle_spread.clone(),
+                            pretence: 0.0,
                             ..with_input[0].clone()
                         };
                         let group = &group[..group.len().min(BATCH)];
