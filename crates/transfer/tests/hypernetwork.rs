@@ -403,14 +403,14 @@ mod training {
             (plain.output - pretended.output).abs() < 0.02,
             "{plain:?} {pretended:?}"
         );
-        // With the source's own tokenizer nothing is new, and the loss is the model's own.
+        // With the source's own tokenizer and its own rows, the loss is the model's.
         let same = Target::new("own", own.clone(), &vocabulary);
-        let found = losses((&same, 1), 0.0);
+        let found = losses((&same, 1), 1.0);
         let ideal = context::ideal(&model, &vocabulary, &same, &windows, &head, &device);
         let ideal = ideal.expect("has a loss");
-        assert!((found.output - ideal).abs() < 1e-3, "{found:?} {ideal}");
+        assert!((found.output - ideal).abs() < 0.02, "{found:?} {ideal}");
         assert!(
-            (found.whole - ideal).abs() < 1e-3 && found.input < 1e-4,
+            (found.whole - ideal).abs() < 0.02 && found.input < 1e-4,
             "{found:?}"
         );
     }

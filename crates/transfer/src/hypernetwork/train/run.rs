@@ -34,6 +34,9 @@ const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 256;
 /// Ids below this one are of tokens too common to stand for new ones.
 const COMMON: u32 = 2000;
+/// Share of the time in which tokens pretend. They are likelier than new ones, and so are their
+/// biases, which the rest of the time has to mend.
+const PRETENDING: f64 = 0.75;
 /// Windows that biases are fitted to.
 const CALIBRATED: usize = 48;
 /// Seconds between checkpoints.
@@ -459,6 +462,11 @@ impl Trainer {
                 &with_input[which]
             } else {
                 &output_only[which]
+            };
+            let pretends = elapsed < PRETENDING * self.options.seconds;
+            let objective = &Objective {
+                pretence: if pretends { objective.pretence } else { 0.0 },
+                ..objective.clone()
             };
             let seeds: [u64; 2] = [rng.random(), rng.random()];
             let picks: Vec<u32> = (0..SPLIT_BATCH)
