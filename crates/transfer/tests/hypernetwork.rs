@@ -306,10 +306,12 @@ mod training {
 
     use burn::tensor::{Device, Tensor, TensorData};
     use lexigraft_transfer::hypernetwork::train::context::{
-        self, Objective, PRETENDED, Predictor, Source, Stratum, Target,
+        self, Objective, PRETENDED, Predictor, Stratum,
     };
     use lexigraft_transfer::hypernetwork::train::frozen::{FrozenModel, piece_vocabulary};
+    use lexigraft_transfer::hypernetwork::train::ideal::ideal as ideal_loss;
     use lexigraft_transfer::hypernetwork::train::network::Rows;
+    use lexigraft_transfer::hypernetwork::train::target::{Source, Target};
     use rand::SeedableRng;
 
     use super::common::{checkpoint, smollm2, tokenizer};
@@ -406,7 +408,7 @@ mod training {
         // With the source's own tokenizer and its own rows, the loss is the model's.
         let same = Target::new("own", own.clone(), &vocabulary);
         let found = losses((&same, 1), 1.0);
-        let ideal = context::ideal(&model, &vocabulary, &same, &windows, &head, &device);
+        let ideal = ideal_loss(&model, &vocabulary, &same, &windows, &head, &device);
         let ideal = ideal.expect("has a loss");
         assert!((found.output - ideal).abs() < 0.02, "{found:?} {ideal}");
         assert!(

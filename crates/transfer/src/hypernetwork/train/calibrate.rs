@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TrainError;
-use super::context::{Source, Stratum, Target, Window, values};
+use super::context::{Stratum, Window, values};
 use super::head::FeatureTable;
 use super::network::{MAX_PIECES, Network};
+use super::target::{Source, Target};
 
 /// Places of texts, as far as a bias by the number of pieces changes them.
 #[derive(Debug, Default)]

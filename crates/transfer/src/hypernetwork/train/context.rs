@@ -18,80 +18,8 @@ use rand_chacha::ChaCha8Rng;
 use super::TrainError;
 use super::block::Frame;
 use super::frozen::FrozenModel;
-use super::network::{MAX_PIECES, Rows, gather};
-use crate::hypernetwork::pieces::PieceVocabulary;
-
-/// Where a token's rows come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The token is in both vocabularies: its rows are copied.
-    Shared(u32),
-    /// The pieces that the source tokenizer cuts it into, at most [`MAX_PIECES`].
-    Pieces(Vec<u32>),
-}
-
-/// A tokenizer whose tokens are to be given rows.
-pub struct Target {
-    pub name: String,
-    pub tokenizer: Tokenizer,
-    pub sources: Vec<Source>,
-    /// Ids of the tokens that need rows.
-    pub new: Vec<u32>,
-}
-
-impl Target {
-    pub fn new(name: &str, tokenizer: Tokenizer, vocabulary: &PieceVocabulary) -> Self {
-        let size = tokenizer.vocab_size() as u32;
-        let mut sources = Vec::with_capacity(size as usize);
-        let mut new = Vec::new();
-        for id in 0..size {
-            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-            let source = if tokenizer.is_special(id) || bytes.is_empty() {
-                Source::Shared(0)
-            } else {
-                match vocabulary.decompose(bytes) {
-                    Some(pieces) if pieces.len() == 1 => Source::Shared(pieces[0]),
-                    Some(mut pieces) => {
-                        pieces.truncate(MAX_PIECES);
-                        Source::Pieces(pieces)
-                    }
-                    None => Source::Shared(0),
-                }
-            };
-            if matches!(source, Source::Pieces(_)) {
-                new.push(id);
-            }
-            sources.push(source);
-        }
-        Self {
-            name: name.to_owned(),
-            tokenizer,
-            sources,
-            new,
-        }
-    }
-
-    /// The pieces of a token that needs rows.
-    pub fn pieces(&self, id: u32) -> Option<&[u32]> {
-        match self.sources.get(id as usize)? {
-            Source::Pieces(pieces) => Some(pieces),
-            Source::Shared(_) => None,
-        }
-    }
-
-    /// Which source ids stand in this vocabulary too.
-    pub fn shared(&self, vocab: usize) -> Vec<bool> {
-        let mut shared = vec![false; vocab];
-        for source in &self.sources {
-            if let Source::Shared(id) = source
-                && let Some(slot) = shared.get_mut(*id as usize)
-            {
-                *slot = true;
-            }
-        }
-        shared
-    }
-}
+use super::network::{Rows, gather};
+use super::target::{Source, Target};
 
 /// One window of text as the frozen model read it.
 #[derive(Debug, Clone)]
@@ -132,7 +60,7 @@ pub fn windows(
 }
 
 /// Values of half precision, as singles.
-fn widen(values: &[f16]) -> impl Iterator<Item = f32> + '_ {
+pub(super) fn widen(values: &[f16]) -> impl Iterator<Item = f32> + '_ {
     values.iter().map(|x| x.to_f32())
 }
 
@@ -254,61 +182,6 @@ pub struct Losses {
 pub trait Predictor {
     /// Rows of `ids`, in their order.
     fn rows(&self, ids: &[u32]) -> Rows;
-}
-
-/// What the frozen model itself loses, with its own tokens, over the tokens of `target` that begin and
-/// end where source tokens do: the mean in nats a token of `target`, which no rows are likely to
-/// undercut ([`Losses::whole`] is theirs).
-pub fn ideal(
-    model: &FrozenModel,
-    vocabulary: &PieceVocabulary,
-    target: &Target,
-    windows: &[&Window],
-    head: &Tensor<2>,
-    device: &Device,
-) -> Result<f64, TrainError> {
-    let hidden = model.sizes.hidden;
-    let (mut sum, mut count) = (0f64, 0f64);
-    for window in windows {
-        let places = window.ends.len();
-        let states: Vec<f32> = widen(&window.last).collect();
-        let states = Tensor::<2>::from_data(TensorData::new(states, [places, hidden]), device);
-        let logits = states.matmul(head.clone());
-        let highest = logits.clone().max_dim(1);
-        let total = (logits.clone() - highest.clone()).exp().sum_dim(1).log() + highest;
-        // The token after each place, none after the last one.
-        let text = window.text.as_bytes();
-        let next: Vec<i32> = (0..places)
-            .map(|at| {
-                let end = window
-                    .ends
-                    .get(at + 1)
-                    .map_or(text.len(), |&end| end as usize);
-                let id = vocabulary.id(&text[window.ends[at] as usize..end]);
-                id.unwrap_or(0) as i32
-            })
-            .collect();
-        let next = Tensor::<2, Int>::from_data(TensorData::new(next, [places, 1]), device);
-        let losses = values(total - logits.gather(1, next));
-        let (mut end, mut at) = (0u32, 0usize);
-        let mut before: Option<usize> = None;
-        for id in target.tokenizer.encode(&window.text, false)? {
-            end += target.tokenizer.token_bytes(id).map_or(0, <[u8]>::len) as u32;
-            while window.ends.get(at).is_some_and(|&e| e < end) {
-                at += 1;
-            }
-            let now = (window.ends.get(at) == Some(&end)).then_some(at);
-            if let (Some(before), Some(now)) = (before, now) {
-                sum += losses[before..now]
-                    .iter()
-                    .map(|x| f64::from(*x))
-                    .sum::<f64>();
-                count += 1.0;
-            }
-            before = now;
-        }
-    }
-    Ok(sum / count.max(1.0))
 }
 
 /// The losses of windows read with the tokens of `target`, number `which` of the caches: each a

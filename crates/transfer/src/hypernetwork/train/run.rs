@@ -1,6 +1,6 @@
 //! A whole training run: ridge, reading, training of the head, each of which can be taken up again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,26 +14,25 @@ use rand_chacha::ChaCha8Rng;
 
 use super::block::Frame;
 use super::calibrate::Places;
-use super::context::{self, Losses, Objective, Stratum, Target, Window};
+use super::context::{self, Losses, Objective, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
 use super::network::{MAX_PIECES, Network};
 pub use super::options::{LogLine, Options, Phase, Progress};
+use super::sampled::Sampled;
 use super::splits::{Split, Splitter, held_out};
 use super::step::{Optimiser, rate};
-use super::{TrainError, cache, in_two_threads, regression, ridge, statistics, store};
+use super::target::Target;
+use super::{
+    TrainError, cache, ideal, in_two_threads, regression, ridge, sampled, statistics, store,
+};
 use crate::hypernetwork::pieces::PieceVocabulary;
 
 /// Windows of a batch.
 const BATCH: usize = 8;
-/// New tokens drawn beside those of a batch, and how many there are to draw from.
-const NEGATIVES: usize = 250;
-const POOL: usize = 2500;
 /// Splits that go on being asked, and how many of them a step.
 const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 256;
-/// Ids below this one are of tokens too common to stand for new ones.
-const COMMON: u32 = 2000;
 /// Share of the time in which tokens pretend. They are likelier than new ones, and so are their
 /// biases, which the rest of the time has to mend.
 const PRETENDING: f64 = 0.75;
@@ -195,90 +194,6 @@ impl Trainer {
         Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
     }
 
-    /// A split of each token of the windows that is rare enough to be like those that other
-    /// tokenizers add; ids of byte-level BPE go from common to rare.
-    fn apart(
-        &self,
-        windows: &[Window],
-        splitter: &Splitter<'_>,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<BTreeMap<u32, Vec<u32>>, TrainError> {
-        let mut apart = BTreeMap::new();
-        for window in windows {
-            for id in self.source.encode(&window.text, false)? {
-                if id >= COMMON
-                    && !apart.contains_key(&id)
-                    && let Some(split) = splitter.of(id, rng)
-                {
-                    apart.insert(id, split.pieces);
-                }
-            }
-        }
-        Ok(apart)
-    }
-
-    /// Features of the tokens that occur in the windows, and of some others to draw from. Tokens of
-    /// the same pieces share their features, whatever tokenizer they are of.
-    fn sampled(
-        &self,
-        windows: &[Window],
-        apart: &BTreeMap<u32, Vec<u32>>,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<(FeatureTable, Vec<Sampled>), TrainError> {
-        let mut keys: HashMap<&[u32], u32> = HashMap::new();
-        let mut tokens: Vec<(u32, &[u32])> = Vec::new();
-        let mut found = Vec::with_capacity(self.targets.len());
-        let pretended: HashMap<u32, u32> = (0u32..)
-            .zip(apart)
-            .map(|(key, (&id, pieces))| {
-                keys.insert(pieces, key);
-                tokens.push((key, pieces));
-                (context::PRETENDED | id, key)
-            })
-            .collect();
-        for target in &self.targets {
-            let mut seen: BTreeSet<u32> = BTreeSet::new();
-            for window in windows {
-                let ids = target.tokenizer.encode(&window.text, false)?;
-                seen.extend(ids.into_iter().filter(|&id| target.pieces(id).is_some()));
-            }
-            if target.new.len() <= seen.len() {
-                return Err(TrainError::Nothing("new tokens"));
-            }
-            let mut others: BTreeSet<u32> = BTreeSet::new();
-            let unseen = target.new.len() - seen.len();
-            while others.len() < POOL.min(unseen) {
-                let id = target.new[rng.random_range(0..target.new.len())];
-                if !seen.contains(&id) {
-                    others.insert(id);
-                }
-            }
-            let mut places = pretended.clone();
-            for &id in seen.iter().chain(&others) {
-                let Some(pieces) = target.pieces(id) else {
-                    continue;
-                };
-                let next = tokens.len() as u32;
-                let key = *keys.entry(pieces).or_insert(next);
-                if key == next {
-                    tokens.push((key, pieces));
-                }
-                places.insert(id, key);
-            }
-            let stratum = |ids: BTreeSet<u32>, size| Stratum {
-                ids: ids.into_iter().collect(),
-                size,
-                draws: NEGATIVES,
-            };
-            let of_seen = seen.len();
-            found.push(Sampled {
-                places,
-                strata: Arc::new([stratum(seen, of_seen), stratum(others, unseen)]),
-            });
-        }
-        Ok((self.table(&tokens), found))
-    }
-
     fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
         FeatureTable::new(
             &self.network,
@@ -319,8 +234,9 @@ impl Trainer {
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
         let everything = [windows.as_slice(), held_windows.as_slice()].concat();
         let splitter = Splitter::new(&self.vocabulary)?;
-        let apart = self.apart(&everything, &splitter, &mut rng)?;
-        let (table, sampled) = self.sampled(&everything, &apart, &mut rng)?;
+        let apart = sampled::apart(&self.source, &everything, &splitter, &mut rng)?;
+        let (tokens, sampled) = sampled::sampled(&self.targets, &everything, &apart, &mut rng)?;
+        let table = self.table(&tokens);
         let pretended = Arc::new(apart.keys().copied().collect::<HashSet<u32>>());
         drop(everything);
         let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
@@ -336,7 +252,7 @@ impl Trainer {
             self.targets
                 .iter()
                 .map(|target| {
-                    context::ideal(
+                    ideal::ideal(
                         &self.model,
                         &self.vocabulary,
                         target,
@@ -393,6 +309,7 @@ impl Trainer {
                         &self.model,
                         &Objective {
                             pretence: 0.0,
+                            negatives: sampled[which].fresh.clone(),
                             ..output_only[which].clone()
                         },
                         (target, which),
@@ -522,11 +439,12 @@ impl Trainer {
         for (which, target) in self.targets.iter().enumerate() {
             let Sampled {
                 places: keys,
-                strata,
+                fresh,
+                ..
             } = &sampled[which];
             let (of, from) = ((target, which), (&table, keys));
             let shown = &windows[..shown];
-            places.add(&self.network, of, from, strata.as_slice(), shown, &device)?;
+            places.add(&self.network, of, from, fresh.as_slice(), shown, &device)?;
         }
         self.bias = places.fit();
         Ok(())
@@ -544,14 +462,6 @@ impl Trainer {
     pub fn export(&self, base: String, base_name: &str, path: &Path) -> Result<(), TrainError> {
         store::export(&self.network, &self.bias, base, base_name, path)
     }
-}
-
-/// New tokens of a tokenizer whose features are there.
-struct Sampled {
-    /// Where in the table.
-    places: HashMap<u32, u32>,
-    /// Those that occur in the windows, and some of the others.
-    strata: Arc<[Stratum; 2]>,
 }
 
 /// Running means of the losses.
