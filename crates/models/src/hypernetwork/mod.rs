@@ -2,8 +2,8 @@
 //! them into (after ZeTT, arXiv 2405.07883).
 //!
 //! ```text
-//! rows of the pieces ──► the model's own first blocks ──► last piece's state ─┐
-//!                   └──────────────────► first piece, last piece ─────────────┴──► head
+//! rows of the pieces ──► the model's own first blocks ──► last piece's state ──┐
+//!                   └──────────► first piece, last piece, mean, how many ──────┴──► head
 //! ```
 //!
 //! The head gives what is added to the mean of the pieces' rows, so that a head of noughts is FVT.
@@ -26,8 +26,12 @@ pub use config::{HypernetworkConfig, fingerprint};
 pub const MAX_PIECES: usize = 7;
 
 /// What the head sees, in multiples of the hidden size: the last state, the first piece's row, the
-/// last piece's row.
-const FEATURES: usize = 3;
+/// last piece's row, the mean of the rows.
+const FEATURES: usize = 4;
+
+/// Elements after those, one of them one: the place of the number of pieces. As many as a block of
+/// quantised weights has, so that columns are whole blocks.
+const COUNTS: usize = 32;
 
 /// A trained head, on the device of the base model.
 #[derive(Debug)]
@@ -74,7 +78,12 @@ impl Hypernetwork {
         }
         let mut loader = WeightLoader::new(checkpoint, base.device(), progress);
         let head = loader
-            .linear("head.weight", None, 2 * hidden + 2, FEATURES * hidden)
+            .linear(
+                "head.weight",
+                None,
+                2 * hidden + 2,
+                FEATURES * hidden + COUNTS,
+            )
             .await?;
         Ok(Self {
             head,
@@ -114,8 +123,11 @@ impl Hypernetwork {
             .last_states(pieces.clone(), count, self.config.layers)
             .await?;
         let features = self.features(&states, &pieces, count);
-        let features: Tensor<2> =
-            ops::from_host(features, [tokens, FEATURES * hidden], base.device().burn());
+        let features: Tensor<2> = ops::from_host(
+            features,
+            [tokens, FEATURES * hidden + COUNTS],
+            base.device().burn(),
+        );
         let raw = ops::to_host(self.head.forward(features)).await?;
         let mut input = Vec::with_capacity(tokens * hidden);
         let mut output = Vec::with_capacity(tokens * hidden);
@@ -126,10 +138,11 @@ impl Hypernetwork {
         Ok(HypernetworkRows { input, output })
     }
 
-    /// What the head sees of each token: `[tokens, FEATURES * hidden]`.
+    /// What the head sees of each token: `[tokens, FEATURES * hidden + COUNTS]`.
     fn features(&self, states: &[f32], pieces: &[f32], count: usize) -> Vec<f32> {
         let hidden = self.config.hidden;
-        let mut features = Vec::with_capacity(states.len() * FEATURES);
+        let tokens = states.len() / hidden.max(1);
+        let mut features = Vec::with_capacity(tokens * (FEATURES * hidden + COUNTS));
         let tokens = states.chunks_exact(hidden);
         for (state, pieces) in tokens.zip(pieces.chunks_exact(count * hidden)) {
             let square: f32 = state.iter().map(|x| x * x).sum();
@@ -139,6 +152,11 @@ impl Hypernetwork {
                 let row = pieces.iter().skip(at * hidden).zip(&self.spread);
                 features.extend(row.map(|(x, spread)| x / spread));
             }
+            for (i, spread) in self.spread.iter().enumerate() {
+                let sum: f32 = pieces.iter().skip(i).step_by(hidden).sum();
+                features.push(sum / count as f32 / spread);
+            }
+            features.extend((0..COUNTS).map(|at| if at == count { 1.0 } else { 0.0 }));
         }
         features
     }

@@ -10,8 +10,7 @@ use crate::{Context, Head, Initialise, Rows, TransferError};
 
 /// Input and output rows as the hypernetwork predicts them from the source's pieces of a token.
 ///
-/// A token that is not ASCII gets the mean row of its pieces, as by FVT: networks are trained on next
-/// to no such text yet, and measured worse there. Of more than [`MAX_PIECES`] pieces the first ones are looked at. A token of one piece, beside
+/// Of more than [`MAX_PIECES`] pieces the first ones are looked at. A token of one piece, beside
 /// bytes that the source has no token for, gets that piece's row, and one without a piece the mean
 /// row. The head has rows of its own.
 pub struct Predicted<'c> {
@@ -73,10 +72,6 @@ impl<'c> Predicted<'c> {
                     source.input().row_into(*piece, input)?;
                     source.output().row_into(*piece, output)?;
                 }
-                _ if !bytes.is_ascii() => {
-                    mean_of(&source.input().gather(&pieces)?, input);
-                    mean_of(&source.output().gather(&pieces)?, output);
-                }
                 _ => {
                     pieces.truncate(MAX_PIECES);
                     let group = groups.entry(pieces.len()).or_default();
@@ -98,17 +93,6 @@ impl<'c> Predicted<'c> {
             output: Some(output),
             bias: None,
         })
-    }
-}
-
-/// The mean of rows as long as `out`.
-fn mean_of(rows: &[f32], out: &mut [f32]) {
-    let rows = rows.chunks_exact(out.len());
-    let share = 1.0 / rows.len().max(1) as f32;
-    for row in rows {
-        for (sum, x) in out.iter_mut().zip(row) {
-            *sum += share * x;
-        }
     }
 }
 

@@ -4,12 +4,15 @@
 //! shared ones at every place of a text. A gradient from a few hundred of them at a time is slow to
 //! see that; the sums over a few thousand, from states that were kept, show it at once.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TrainError;
-use super::context::{Source, Target, Window, values};
+use super::context::{Stratum, Window, values};
 use super::head::FeatureTable;
 use super::network::{MAX_PIECES, Network};
+use super::target::{Source, Target};
 
 /// Places of texts, as far as a bias by the number of pieces changes them.
 #[derive(Debug, Default)]
@@ -30,12 +33,13 @@ const SWEEPS: usize = 4;
 
 impl Places {
     /// Adds the places of windows where a token of `target`, number `which` of the caches, begins
-    /// where a source token ended. `pool` stands for all new tokens.
+    /// where a source token ended. `strata` stand for all new tokens.
     pub fn add(
         &mut self,
         network: &Network,
         (target, which): (&Target, usize),
-        (table, pool): (&FeatureTable, &[u32]),
+        (table, places): (&FeatureTable, &HashMap<u32, u32>),
+        strata: &[Stratum],
         windows: &[Window],
         device: &Device,
     ) -> Result<(), TrainError> {
@@ -66,22 +70,27 @@ impl Places {
                 .matmul(network.bias_direction.clone().transpose()),
         );
         self.slopes.extend(slopes.into_iter().map(f64::from));
-        let rows = table.rows(network, network.head(), pool, device).output;
+        let pool: Vec<u32> = strata.iter().flat_map(|s| &s.ids).copied().collect();
+        let keys: Vec<u32> = pool.iter().map(|id| places[id]).collect();
+        let rows = table.rows(network, network.head(), &keys, device).output;
         let logits = values(states.matmul(rows.transpose()));
-        let weight = target.new.len() as f64 / pool.len().max(1) as f64;
-        let counts: Vec<usize> = pool
+        let weights = strata.iter().flat_map(|stratum| {
+            let count = stratum.ids.len();
+            std::iter::repeat_n(stratum.size as f64 / count.max(1) as f64, count)
+        });
+        let counts = pool
             .iter()
             .map(|id| match target.sources.get(*id as usize) {
                 Some(Source::Pieces(pieces)) => pieces.len().min(MAX_PIECES),
                 _ => 0,
-            })
-            .collect();
+            });
+        let shares: Vec<(usize, f64)> = counts.zip(weights).collect();
         for (logits, sum) in logits.chunks_exact(pool.len().max(1)).zip(&sums) {
-            let mut shares = [0f64; MAX_PIECES + 1];
-            for (logit, count) in logits.iter().zip(&counts) {
-                shares[*count] += weight * (f64::from(*logit) - sum).exp();
+            let mut found = [0f64; MAX_PIECES + 1];
+            for (logit, (count, weight)) in logits.iter().zip(&shares) {
+                found[*count] += weight * (f64::from(*logit) - sum).exp();
             }
-            self.shares.push(shares);
+            self.shares.push(found);
         }
         Ok(())
     }

@@ -6,7 +6,8 @@
 //! And from the teacher's last states the next token of the other tokenizer should be likely: that
 //! trains output rows, without the model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
@@ -17,80 +18,8 @@ use rand_chacha::ChaCha8Rng;
 use super::TrainError;
 use super::block::Frame;
 use super::frozen::FrozenModel;
-use super::network::{MAX_PIECES, Rows, gather};
-use crate::hypernetwork::pieces::PieceVocabulary;
-
-/// Where a token's rows come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The token is in both vocabularies: its rows are copied.
-    Shared(u32),
-    /// The pieces that the source tokenizer cuts it into, at most [`MAX_PIECES`].
-    Pieces(Vec<u32>),
-}
-
-/// A tokenizer whose tokens are to be given rows.
-pub struct Target {
-    pub name: String,
-    pub tokenizer: Tokenizer,
-    pub sources: Vec<Source>,
-    /// Ids of the tokens that need rows.
-    pub new: Vec<u32>,
-}
-
-impl Target {
-    pub fn new(name: &str, tokenizer: Tokenizer, vocabulary: &PieceVocabulary) -> Self {
-        let size = tokenizer.vocab_size() as u32;
-        let mut sources = Vec::with_capacity(size as usize);
-        let mut new = Vec::new();
-        for id in 0..size {
-            let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-            let source = if tokenizer.is_special(id) || bytes.is_empty() {
-                Source::Shared(0)
-            } else {
-                match vocabulary.decompose(bytes) {
-                    Some(pieces) if pieces.len() == 1 => Source::Shared(pieces[0]),
-                    Some(mut pieces) => {
-                        pieces.truncate(MAX_PIECES);
-                        Source::Pieces(pieces)
-                    }
-                    None => Source::Shared(0),
-                }
-            };
-            if matches!(source, Source::Pieces(_)) {
-                new.push(id);
-            }
-            sources.push(source);
-        }
-        Self {
-            name: name.to_owned(),
-            tokenizer,
-            sources,
-            new,
-        }
-    }
-
-    /// The pieces of a token that needs rows.
-    pub fn pieces(&self, id: u32) -> Option<&[u32]> {
-        match self.sources.get(id as usize)? {
-            Source::Pieces(pieces) => Some(pieces),
-            Source::Shared(_) => None,
-        }
-    }
-
-    /// Which source ids stand in this vocabulary too.
-    pub fn shared(&self, vocab: usize) -> Vec<bool> {
-        let mut shared = vec![false; vocab];
-        for source in &self.sources {
-            if let Source::Shared(id) = source
-                && let Some(slot) = shared.get_mut(*id as usize)
-            {
-                *slot = true;
-            }
-        }
-        shared
-    }
-}
+use super::network::{Rows, gather};
+use super::target::{Source, Target};
 
 /// One window of text as the frozen model read it.
 #[derive(Debug, Clone)]
@@ -131,7 +60,7 @@ pub fn windows(
 }
 
 /// Values of half precision, as singles.
-fn widen(values: &[f16]) -> impl Iterator<Item = f32> + '_ {
+pub(super) fn widen(values: &[f16]) -> impl Iterator<Item = f32> + '_ {
     values.iter().map(|x| x.to_f32())
 }
 
@@ -209,6 +138,9 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap_or_default()
 }
 
+/// Added to the id of a shared token that is taken for a new one.
+pub const PRETENDED: u32 = 1 << 31;
+
 /// What the objective weighs.
 #[derive(Debug, Clone)]
 pub struct Objective {
@@ -217,11 +149,24 @@ pub struct Objective {
     /// Spread of each dimension of those states, `[1, hidden]`.
     pub middle_spread: Tensor<2>,
     /// New tokens drawn beside those of the batch, to stand for all that are not.
-    pub negatives: usize,
-    /// What they are drawn from.
-    pub pool: Vec<u32>,
+    pub negatives: Arc<[Stratum; 2]>,
+    /// Shared tokens that can be taken for new ones, since they were taken apart, and how often they
+    /// are.
+    pub pretended: Arc<HashSet<u32>>,
+    pub pretence: f64,
     pub input_weight: f64,
     pub output_weight: f64,
+}
+
+/// A part of the new tokens, some of which stand for all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Stratum {
+    /// What is drawn from, each once.
+    pub ids: Vec<u32>,
+    /// How many tokens they stand for.
+    pub size: usize,
+    /// How many are drawn.
+    pub draws: usize,
 }
 
 /// Losses of a share of a batch, each a mean.
@@ -229,6 +174,8 @@ pub struct Objective {
 pub struct Losses {
     pub input: f64,
     pub output: f64,
+    /// The output loss of the tokens that end where a source token ends too.
+    pub whole: f64,
 }
 
 /// Makes the rows of new tokens of a target in a graph.
@@ -267,17 +214,38 @@ pub fn loss(
     for &id in encoded.iter().flatten() {
         add(id, &mut ids, &mut place);
     }
-    let present = ids.len();
-    for _ in 0..objective.negatives {
-        let id = objective.pool[rng.random_range(0..objective.pool.len())];
-        add(id, &mut ids, &mut place);
+    // Some of the shared tokens as if they were new: their places are known as well as any.
+    let mut pretended: HashMap<u32, usize> = HashMap::new();
+    let mut passed: HashSet<u32> = HashSet::new();
+    for &id in encoded.iter().flatten() {
+        if let Source::Shared(source) = target.sources[id as usize]
+            && objective.pretence > 0.0
+            && objective.pretended.contains(&source)
+            && passed.insert(source)
+            && rng.random::<f64>() < objective.pretence
+        {
+            pretended.insert(source, ids.len());
+            ids.push(PRETENDED | source);
+        }
+    }
+    let mut weights = vec![0f32; ids.len()];
+    let present: HashSet<u32> = ids.iter().copied().collect();
+    for stratum in objective.negatives.iter() {
+        let before = ids.len();
+        for _ in 0..stratum.draws {
+            if let Some(&id) = stratum
+                .ids
+                .get(rng.random_range(0..stratum.ids.len().max(1)))
+            {
+                add(id, &mut ids, &mut place);
+            }
+        }
+        let known = stratum.ids.iter().filter(|id| present.contains(id)).count();
+        let absent = stratum.size.saturating_sub(known) as f32;
+        let drawn = (ids.len() - before).max(1) as f32;
+        weights.resize(ids.len(), (absent / drawn).max(1.0).ln());
     }
     let new = ids.len();
-    let absent = (target.new.len() - present.min(target.new.len())) as f32;
-    let absent = (absent / (new - present).max(1) as f32).max(1.0).ln();
-    let weights: Vec<f32> = (0..new)
-        .map(|at| if at < present { 0.0 } else { absent })
-        .collect();
     let Rows {
         input: inputs,
         output: outputs,
@@ -294,20 +262,26 @@ pub fn loss(
     let mut sums: Vec<f32> = Vec::new();
     let mut labels: Vec<i32> = Vec::new();
     let mut fixed: Vec<f32> = Vec::new();
+    let mut is_whole: Vec<bool> = Vec::new();
     for (row, (window, ids)) in windows.iter().zip(&encoded).enumerate() {
         let mut end = 0u32;
         let mut at = 0usize;
         let mut before: Option<usize> = None;
         for (position, &id) in ids.iter().enumerate() {
-            let slot = match &target.sources[id as usize] {
-                Source::Pieces(_) => place[&id],
-                Source::Shared(id) => {
+            let is_counted = before.is_some();
+            let made = match &target.sources[id as usize] {
+                Source::Pieces(_) => Some(place[&id]),
+                Source::Shared(id) => pretended.get(id).copied(),
+            };
+            let slot = match (&target.sources[id as usize], made) {
+                (Source::Shared(id), None) => {
                     let next = new + copied.len();
                     *copied.entry(*id).or_insert_with(|| {
                         copies.extend_from_slice(model.row(*id));
                         next
                     })
                 }
+                (_, made) => made.unwrap_or_default(),
             };
             index.push(slot as i32);
             // The state before this token, where a source token ended there.
@@ -316,14 +290,14 @@ pub fn loss(
                 contexts.extend(widen(states));
                 sums.push(window.shared[which][place]);
                 match &target.sources[id as usize] {
-                    Source::Pieces(_) => {
-                        labels.push(slot as i32);
-                        fixed.push(f32::NAN);
-                    }
-                    Source::Shared(id) => {
+                    Source::Shared(id) if made.is_none() => {
                         labels.push(0);
                         let logit = widen(states).zip(model.row(*id)).map(|(a, b)| a * b).sum();
                         fixed.push(logit);
+                    }
+                    _ => {
+                        labels.push(slot as i32);
+                        fixed.push(f32::NAN);
                     }
                 }
             }
@@ -333,6 +307,9 @@ pub fn loss(
                 at += 1;
             }
             before = (window.ends.get(at) == Some(&end)).then_some(at);
+            if is_counted {
+                is_whole.push(before.is_some());
+            }
             if let Some(place) = before.filter(|_| position > 0) {
                 matched.push((row * longest + position) as i32);
                 wanted.extend(widen(&window.middle[place * hidden..(place + 1) * hidden]));
@@ -374,6 +351,16 @@ pub fn loss(
     // Output rows, from the teacher's last states.
     let examples = labels.len();
     let contexts = matrix(contexts, hidden);
+    if !pretended.is_empty() {
+        let rows = pretended.keys().flat_map(|&id| model.row(id));
+        let rows = matrix(rows.copied().collect(), hidden);
+        let logits = values(contexts.clone().inner().matmul(rows.inner().transpose()));
+        let places = logits.chunks_exact(pretended.len());
+        for (sum, logits) in sums.iter_mut().zip(places) {
+            let gone: f32 = logits.iter().map(|logit| (logit - *sum).exp()).sum();
+            *sum += (1.0 - gone.min(0.999)).ln();
+        }
+    }
     let logits = contexts.matmul(outputs.transpose());
     let is_new: Vec<f32> = fixed
         .iter()
@@ -388,11 +375,18 @@ pub fn loss(
     let all = Tensor::cat(vec![logits + matrix(weights, new), matrix(sums, 1)], 1);
     let highest = all.clone().detach().max_dim(1);
     let total = (all - highest.clone()).exp().sum_dim(1).log() + highest;
-    let output_loss = (total - label).mean();
+    let output_losses = total - label;
+    let whole: Vec<f32> = values(output_losses.clone().inner())
+        .into_iter()
+        .zip(&is_whole)
+        .filter_map(|(loss, is_whole)| is_whole.then_some(loss))
+        .collect();
+    let output_loss = output_losses.mean();
 
     let losses = Losses {
         input: f64::from(input_loss.clone().inner().into_scalar::<f32>()),
         output: f64::from(output_loss.clone().inner().into_scalar::<f32>()),
+        whole: f64::from(whole.iter().sum::<f32>()) / whole.len().max(1) as f64,
     };
     let loss = input_loss.mul_scalar(objective.input_weight)
         + output_loss.mul_scalar(objective.output_weight);

@@ -10,7 +10,7 @@ use super::block::Frame;
 use super::context::{Predictor, values};
 use super::frozen::FrozenModel;
 use super::in_two_threads;
-use super::network::{FEATURES, Network, Rows, gather};
+use super::network::{Network, Rows, features, gather};
 
 /// Features, mean and first piece of some tokens.
 pub struct FeatureTable {
@@ -94,7 +94,7 @@ impl FeatureTable {
 
     /// Rows of `ids` with `head`.
     pub fn rows(&self, network: &Network, head: &Tensor<2>, ids: &[u32], device: &Device) -> Rows {
-        let features = self.take(&self.features, FEATURES * self.hidden, ids, device);
+        let features = self.take(&self.features, features(self.hidden), ids, device);
         let mean = self.take(&self.mean, self.hidden, ids, device);
         let first = self.take(&self.first, self.hidden, ids, device);
         network.rows(features, mean, first, head)
@@ -104,6 +104,8 @@ impl FeatureTable {
 /// A head in a graph, over a table.
 pub struct HeadPredictor<'a> {
     pub table: &'a FeatureTable,
+    /// The number in the table of each token.
+    pub places: &'a HashMap<u32, u32>,
     /// On the tracked device.
     pub network: &'a Network,
     pub head: Tensor<2>,
@@ -112,6 +114,7 @@ pub struct HeadPredictor<'a> {
 
 impl Predictor for HeadPredictor<'_> {
     fn rows(&self, ids: &[u32]) -> Rows {
-        self.table.rows(self.network, &self.head, ids, self.device)
+        let ids: Vec<u32> = ids.iter().map(|id| self.places[id]).collect();
+        self.table.rows(self.network, &self.head, &ids, self.device)
     }
 }

@@ -13,16 +13,19 @@ pub mod calibrate;
 pub mod context;
 pub mod frozen;
 pub mod head;
+pub mod ideal;
 pub mod network;
 pub mod options;
 pub mod plot;
 pub mod regression;
 pub mod ridge;
 pub mod run;
+pub mod sampled;
 pub mod splits;
 pub mod statistics;
 pub mod step;
 pub mod store;
+pub mod target;
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,15 @@ use super::block::{BLOCK_TENSORS, BlockWeights, Frame, Sizes, block, block_last,
 pub const MAX_PIECES: usize = 7;
 
 /// What the head looks at, in multiples of the hidden size: the last state, the first piece, the
-/// last piece.
-pub const FEATURES: usize = 3;
+/// last piece, the mean.
+const FEATURES: usize = 4;
+/// Elements after those, one of them one: the place of the number of pieces.
+const COUNTS: usize = 32;
+
+/// Elements that the head looks at.
+pub const fn features(hidden: usize) -> usize {
+    FEATURES * hidden + COUNTS
+}
 
 /// All weights as one list, in the order of [`Network::forward`]: blocks, last norm, head.
 #[derive(Debug, Clone)]
@@ -43,7 +50,7 @@ impl Network {
         let mut params: Vec<Tensor<2>> = blocks.iter().flat_map(BlockWeights::to_list).collect();
         params.push(Tensor::ones([1, sizes.hidden], device));
         params.push(Tensor::zeros(
-            [FEATURES * sizes.hidden, 2 * sizes.hidden + 2],
+            [features(sizes.hidden), 2 * sizes.hidden + 2],
             device,
         ));
         Self {
@@ -58,7 +65,7 @@ impl Network {
         (self.params.len() - 2) / BLOCK_TENSORS
     }
 
-    /// What the head looks at: `[batch, pieces, hidden] -> [batch, FEATURES * hidden]`.
+    /// What the head looks at: `[batch, pieces, hidden] -> [batch, features]`.
     pub fn features(&self, pieces: Tensor<3>, frame: &Frame) -> Tensor<2> {
         let [batch, count, hidden] = pieces.dims();
         let layers = self.layers();
@@ -85,17 +92,23 @@ impl Network {
             let row = pieces.clone().narrow(1, at, 1).reshape([batch, hidden]);
             row / self.spread.clone()
         };
+        let mean = pieces.clone().mean_dim(1).reshape([batch, hidden]);
+        let counts: Vec<f32> = (0..batch * COUNTS)
+            .map(|at| if at % COUNTS == count { 1.0 } else { 0.0 })
+            .collect();
         Tensor::cat(
             vec![
                 rms_norm(last, norm, self.sizes.eps),
                 piece(0),
                 piece(count - 1),
+                mean / self.spread.clone(),
+                Tensor::from_data(TensorData::new(counts, [batch, COUNTS]), &pieces.device()),
             ],
             1,
         )
     }
 
-    /// The head, `[FEATURES * hidden, 2 * hidden + 2]`.
+    /// The head, `[features, 2 * hidden + 2]`.
     pub fn head(&self) -> &Tensor<2> {
         &self.params[self.layers() * BLOCK_TENSORS + 1]
     }

@@ -28,6 +28,8 @@ pub struct Options {
     pub input_weight: f64,
     pub output_weight: f64,
     pub split_weight: f64,
+    /// How often a shared token of a batch is taken for a new one.
+    pub pretence: f64,
     /// Every how many steps the input loss is taken, which costs the most.
     pub input_every: usize,
     pub seed: u64,
@@ -48,6 +50,7 @@ impl Default for Options {
             input_weight: 1.0,
             output_weight: 0.3,
             split_weight: 0.3,
+            pretence: 0.3,
             input_every: 4,
             seed: 5,
         }
@@ -74,6 +77,15 @@ pub struct LogLine {
     pub output: f64,
     /// Of windows that are not trained on.
     pub held_output: f64,
+    /// The same of the tokens that end where a source token ends.
+    #[serde(default)]
+    pub held_whole: f64,
+    /// What the frozen model itself loses over those, with its own tokens.
+    #[serde(default)]
+    pub ideal: f64,
+    /// The input loss of those windows with the first tokenizer.
+    #[serde(default)]
+    pub held_input: f64,
     /// Cosine of predicted and true rows of held-out tokens.
     pub cosine: f64,
 }

@@ -78,6 +78,7 @@ mod tests {
                 output: 5.0,
                 held_output: 5.0 - step as f64,
                 cosine: 0.5,
+                ..LogLine::default()
             })
             .collect();
         let svg = svg(&lines);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -13,28 +14,32 @@ use rand_chacha::ChaCha8Rng;
 
 use super::block::Frame;
 use super::calibrate::Places;
-use super::context::{self, Objective, Target, Window};
+use super::context::{self, Losses, Objective, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
 use super::network::{MAX_PIECES, Network};
 pub use super::options::{LogLine, Options, Phase, Progress};
-use super::splits::{Split, Splitter};
+use super::sampled::Sampled;
+use super::splits::{Split, Splitter, held_out};
 use super::step::{Optimiser, rate};
-use super::{TrainError, cache, in_two_threads, regression, ridge, statistics, store};
+use super::target::Target;
+use super::{
+    TrainError, cache, ideal, in_two_threads, regression, ridge, sampled, statistics, store,
+};
 use crate::hypernetwork::pieces::PieceVocabulary;
 
 /// Windows of a batch.
 const BATCH: usize = 8;
-/// New tokens drawn beside those of a batch, and how many there are to draw from.
-const NEGATIVES: usize = 250;
-const POOL: usize = 2500;
 /// Splits that go on being asked, and how many of them a step.
 const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 256;
+/// Share of the time in which tokens pretend. They are likelier than new ones, and so are their
+/// biases, which the rest of the time has to mend.
+const PRETENDING: f64 = 0.75;
 /// Windows that biases are fitted to.
 const CALIBRATED: usize = 48;
 /// Seconds between checkpoints.
-const REPORT: f64 = 60.0;
+const REPORT: f64 = 90.0;
 
 /// A frozen model, the tokenizers to train on, and what has been made so far.
 pub struct Trainer {
@@ -95,7 +100,8 @@ impl Trainer {
     pub fn ridge(&mut self, progress: Progress<'_>) -> Result<(), TrainError> {
         std::fs::create_dir_all(&self.options.folder)?;
         progress(Phase::Ridge, 0.0, None);
-        if !self.file("network.safetensors").exists() {
+        let is_there = |name| self.file(name).exists();
+        if !is_there("network.safetensors") && !is_there("ridge.safetensors") {
             let splitter = Splitter::new(&self.vocabulary)?;
             let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
             let splits: Vec<Split> = (0..self.options.ridge_splits)
@@ -188,38 +194,6 @@ impl Trainer {
         Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
     }
 
-    /// Features of the tokens that occur in the windows, and of some others to draw from.
-    fn tables(
-        &self,
-        windows: &[Window],
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Vec<(FeatureTable, Vec<u32>)>, TrainError> {
-        let mut tables = Vec::with_capacity(self.targets.len());
-        for target in &self.targets {
-            let mut ids: HashSet<u32> = HashSet::new();
-            for window in windows {
-                let found = target.tokenizer.encode(&window.text, false)?;
-                ids.extend(found.into_iter().filter(|&id| target.pieces(id).is_some()));
-            }
-            let mut pool = Vec::new();
-            if target.new.is_empty() {
-                return Err(TrainError::Nothing("new tokens"));
-            }
-            for _ in 0..POOL {
-                let id = target.new[rng.random_range(0..target.new.len())];
-                if ids.insert(id) {
-                    pool.push(id);
-                }
-            }
-            let tokens: Vec<(u32, &[u32])> = ids
-                .iter()
-                .filter_map(|&id| Some((id, target.pieces(id)?)))
-                .collect();
-            tables.push((self.table(&tokens), pool));
-        }
-        Ok(tables)
-    }
-
     fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
         FeatureTable::new(
             &self.network,
@@ -233,12 +207,18 @@ impl Trainer {
     /// Trains the head; a checkpoint in the folder is gone on from.
     pub fn train(
         &mut self,
-        mut windows: Vec<Window>,
+        windows: Vec<Window>,
         progress: Progress<'_>,
     ) -> Result<(), TrainError> {
         let (hidden, device) = (self.model.sizes.hidden, self.device.clone());
         let tracked = device.clone().autodiff();
-        let held_windows = windows.split_off(windows.len() - windows.len() / 12);
+        // By their text, so that a run that goes on with more windows holds out the same ones.
+        let (held_windows, windows): (Vec<Window>, Vec<Window>) = windows
+            .into_iter()
+            .partition(|window| held_out(window.text.as_bytes()));
+        if held_windows.is_empty() || windows.len() < BATCH {
+            return Err(TrainError::Nothing("windows"));
+        }
         let statistics = statistics::of(&windows, hidden, &device);
         let mut optimiser = Optimiser::new(1, 0.0);
         let path = self.file("network.safetensors");
@@ -253,15 +233,36 @@ impl Trainer {
         progress(Phase::Features, 0.0, None);
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
         let everything = [windows.as_slice(), held_windows.as_slice()].concat();
-        let tables = self.tables(&everything, &mut rng)?;
-        drop(everything);
         let splitter = Splitter::new(&self.vocabulary)?;
+        let apart = sampled::apart(&self.source, &everything, &splitter, &mut rng)?;
+        let (tokens, sampled) = sampled::sampled(&self.targets, &everything, &apart, &mut rng)?;
+        let table = self.table(&tokens);
+        let pretended = Arc::new(apart.keys().copied().collect::<HashSet<u32>>());
+        drop(everything);
         let splits: Vec<Split> = (0..SPLITS).map(|_| splitter.draw(&mut rng)).collect();
-        let held: Vec<Split> = {
+        let held_splits: Vec<Split> = {
             let all = Splitter::held_out_splits(&self.vocabulary);
             all.into_iter().take(600).collect()
         };
-        let (split_table, held_table) = (self.split_table(&splits), self.split_table(&held));
+        let (split_table, held_table) = (self.split_table(&splits), self.split_table(&held_splits));
+        let ideals: Vec<f64> = {
+            let rows = TensorData::new(self.model.rows.to_vec(), [self.model.vocab, hidden]);
+            let head = Tensor::<2>::from_data(rows, &device).transpose();
+            let group: Vec<&Window> = held_windows.iter().take(24).collect();
+            self.targets
+                .iter()
+                .map(|target| {
+                    ideal::ideal(
+                        &self.model,
+                        &self.vocabulary,
+                        target,
+                        &group,
+                        &head,
+                        &device,
+                    )
+                })
+                .collect::<Result<_, _>>()?
+        };
         let plain = Network {
             params: Vec::new(),
             spread: self.network.spread.clone().autodiff(),
@@ -269,10 +270,11 @@ impl Trainer {
             sizes: self.network.sizes,
         };
         let objective = |which: usize, input_weight: f64| Objective {
+            pretended: pretended.clone(),
+            pretence: self.options.pretence,
             middle: self.options.middle,
             middle_spread: statistics.middle_spread.clone().autodiff(),
-            negatives: NEGATIVES,
-            pool: tables[which].1.clone(),
+            negatives: sampled[which].strata.clone(),
             input_weight,
             output_weight: self.options.output_weight,
         };
@@ -290,30 +292,56 @@ impl Trainer {
             if elapsed - before >= next_report || last {
                 next_report = elapsed - before + REPORT;
                 let head = params[0].clone();
-                let mut held_output = 0.0;
+                let mut held = Losses::default();
+                let mut ideal = 0.0;
                 for (which, target) in self.targets.iter().enumerate() {
                     let predictor = HeadPredictor {
-                        table: &tables[which].0,
+                        table: &table,
+                        places: &sampled[which].places,
                         network: &self.network,
                         head: head.clone(),
                         device: &device,
                     };
                     let mut rng = ChaCha8Rng::seed_from_u64(99);
-                    let group: Vec<&Window> = held_windows.iter().take(12).collect();
+                    let group: Vec<&Window> = held_windows.iter().take(24).collect();
                     let (losses, _) = context::loss(
                         &predictor,
                         &self.model,
-                        &output_only[which],
+                        &Objective {
+                            pretence: 0.0,
+                            negatives: sampled[which].fresh.clone(),
+                            ..output_only[which].clone()
+                        },
                         (target, which),
                         &group,
                         &mut rng,
                         &device,
                     )?;
-                    held_output += losses.output / count as f64;
+                    held.output += losses.output / count as f64;
+                    held.whole += losses.whole / count as f64;
+                    if which == 0 {
+                        let states = Objective {
+                            middle_spread: statistics.middle_spread.clone(),
+                            pretence: 0.0,
+                            ..with_input[0].clone()
+                        };
+                        let group = &group[..group.len().min(BATCH)];
+                        let (losses, _) = context::loss(
+                            &predictor,
+                            &self.model,
+                            &states,
+                            (target, which),
+                            group,
+                            &mut rng,
+                            &device,
+                        )?;
+                        held.input = losses.input;
+                    }
+                    ideal += ideals[which] / count as f64;
                 }
-                let ids: Vec<u32> = (0..held.len() as u32).collect();
+                let ids: Vec<u32> = (0..held_splits.len() as u32).collect();
                 let rows = held_table.rows(&self.network, &head, &ids, &device).input;
-                let group: Vec<&Split> = held.iter().collect();
+                let group: Vec<&Split> = held_splits.iter().collect();
                 let wanted = regression::targets(&self.model, &group, &device);
                 let spread = || self.network.spread.clone();
                 let cosines = regression::cosines(rows / spread(), wanted / spread());
@@ -322,7 +350,10 @@ impl Trainer {
                     seconds: elapsed,
                     input: means.input,
                     output: means.output,
-                    held_output,
+                    held_output: held.output,
+                    held_whole: held.whole,
+                    held_input: held.input,
+                    ideal,
                     cosine: f64::from(cosines.mean().into_scalar::<f32>()),
                 };
                 self.network.set_head(head);
@@ -349,6 +380,11 @@ impl Trainer {
             } else {
                 &output_only[which]
             };
+            let pretends = elapsed < PRETENDING * self.options.seconds;
+            let objective = &Objective {
+                pretence: if pretends { objective.pretence } else { 0.0 },
+                ..objective.clone()
+            };
             let seeds: [u64; 2] = [rng.random(), rng.random()];
             let picks: Vec<u32> = (0..SPLIT_BATCH)
                 .map(|_| rng.random_range(0..splits.len() as u32))
@@ -357,7 +393,8 @@ impl Trainer {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let head = params[0].clone().autodiff().require_grad();
                 let predictor = HeadPredictor {
-                    table: &tables[which].0,
+                    table: &table,
+                    places: &sampled[which].places,
                     network: &plain,
                     head: head.clone(),
                     device: &tracked,
@@ -400,9 +437,14 @@ impl Trainer {
         let mut places = Places::default();
         let shown = windows.len().min(CALIBRATED);
         for (which, target) in self.targets.iter().enumerate() {
-            let (table, pool) = &tables[which];
-            let (of, from) = ((target, which), (table, pool.as_slice()));
-            places.add(&self.network, of, from, &windows[..shown], &device)?;
+            let Sampled {
+                places: keys,
+                fresh,
+                ..
+            } = &sampled[which];
+            let (of, from) = ((target, which), (&table, keys));
+            let shown = &windows[..shown];
+            places.add(&self.network, of, from, fresh.as_slice(), shown, &device)?;
         }
         self.bias = places.fit();
         Ok(())

@@ -79,6 +79,15 @@ impl<'a> Splitter<'a> {
         }
     }
 
+    /// A split of this token; none where it is held out, or cannot be taken apart.
+    pub fn of(&self, token: u32, rng: &mut ChaCha8Rng) -> Option<Split> {
+        if held_out(self.vocabulary.bytes(token)) {
+            return None;
+        }
+        let pieces = (0..4).find_map(|_| self.pieces(token, rng))?;
+        Some(Split { token, pieces })
+    }
+
     fn pieces(&self, token: u32, rng: &mut ChaCha8Rng) -> Option<Vec<u32>> {
         let choice: f32 = rng.random();
         let mut pieces = if choice < 0.75 {
