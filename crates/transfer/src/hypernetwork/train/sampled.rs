@@ -54,6 +54,9 @@ pub fn apart(
     Ok(apart)
 }
 
+/// A row of the table of features: its number, and the pieces that it is made of.
+pub type Featured<'a> = (u32, &'a [u32]);
+
 /// The tokens that occur in the windows, those that were taken apart, and some others to draw from:
 /// numbers and pieces for a table of features, and for each tokenizer where they are in it. Tokens of the
 /// same pieces share their features, whatever tokenizer they are of.
@@ -62,9 +65,9 @@ pub fn sampled<'a>(
     windows: &[Window],
     apart: &'a BTreeMap<u32, Vec<u32>>,
     rng: &mut ChaCha8Rng,
-) -> Result<(Vec<(u32, &'a [u32])>, Vec<Sampled>), TrainError> {
+) -> Result<(Vec<Featured<'a>>, Vec<Sampled>), TrainError> {
     let mut keys: HashMap<&[u32], u32> = HashMap::new();
-    let mut tokens: Vec<(u32, &[u32])> = Vec::new();
+    let mut tokens: Vec<Featured<'_>> = Vec::new();
     let mut found = Vec::with_capacity(targets.len());
     let pretended: HashMap<u32, u32> = (0u32..)
         .zip(apart)
