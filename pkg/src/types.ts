@@ -311,7 +311,10 @@ export interface ByteGenerateOptions {
   utf8?: boolean;
   /** What is generated must match this regular expression as a whole. */
   regex?: string;
-  /** Share of the probability that need not be looked into when bytes are drawn. Default 0.01. */
+  /**
+   * Share of the probability that need not be looked into when bytes are drawn with another temperature than 1 or with
+   * topK, topP or minP; without them draws are exact. At 0 their log-probabilities are too. Default 0.01.
+   */
   tolerance?: number;
   signal?: AbortSignal;
 }

@@ -157,7 +157,8 @@ pub struct GenerateBytesArgs {
     /// Repeat a run; drawn and reported when absent.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Share of the probability that need not be looked into when bytes are drawn.
+    /// Share of the probability that need not be looked into when bytes are drawn with a
+    /// temperature or filter; at 0 the log-probabilities of drawn bytes are exact too.
     #[arg(long, default_value_t = ByteGenerationOptions::default().tolerance)]
     pub tolerance: f64,
     /// Generate any bytes, not only valid UTF-8.

@@ -106,16 +106,22 @@ fn greedy(max_bytes: usize) -> ByteGenerationOptions {
     }
 }
 
-fn drawn(tolerance: f64, seed: u64) -> ByteGenerationOptions {
+/// At temperature 1 all of the distribution, below it the nucleus that is the default.
+fn drawn(temperature: f32, tolerance: f64, seed: u64) -> ByteGenerationOptions {
+    let sampler = SamplerOptions {
+        temperature,
+        top_k: 0,
+        seed: Some(seed),
+        ..SamplerOptions::default()
+    };
+    let top_p = if temperature == 1.0 {
+        1.0
+    } else {
+        sampler.top_p
+    };
     ByteGenerationOptions {
         max_bytes: TIMED,
-        sampler: SamplerOptions {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            seed: Some(seed),
-            ..SamplerOptions::default()
-        },
+        sampler: SamplerOptions { top_p, ..sampler },
         utf8: false,
         tolerance,
     }
@@ -350,11 +356,15 @@ impl Eval {
     async fn speeds(&mut self, passages: &[&Passage]) -> Result<Vec<Speed>, CliError> {
         let runs = [
             ("bytes, greedy", None),
-            ("bytes, drawn, 1 % left aside", Some(0.01)),
-            ("bytes, drawn, 0.1 % left aside", Some(0.001)),
-            ("bytes, drawn, exact", Some(0.0)),
+            ("bytes, drawn", Some((1.0, 0.01))),
+            (
+                "bytes, drawn, with exact log-probabilities",
+                Some((1.0, 0.0)),
+            ),
+            ("bytes, drawn at 0.7, 1 % left aside", Some((0.7, 0.01))),
+            ("bytes, drawn at 0.7, 0.1 % left aside", Some((0.7, 0.001))),
         ];
-        let mut speeds: Vec<Speed> = ["tokens, greedy"]
+        let mut speeds: Vec<Speed> = ["tokens, greedy", "bytes of a known text, scored"]
             .iter()
             .chain(runs.iter().map(|(n, _)| n))
             .map(|name| Speed {
@@ -367,10 +377,13 @@ impl Eval {
             if let Some(speed) = of.next() {
                 self.time_tokens(passage, speed).await?;
             }
-            for ((_, tolerance), speed) in runs.iter().zip(of) {
-                let options = match tolerance {
+            if let Some(speed) = of.next() {
+                self.time_score(passage, speed).await?;
+            }
+            for ((_, how), speed) in runs.iter().zip(of) {
+                let options = match how {
                     None => greedy(TIMED),
-                    Some(tolerance) => drawn(*tolerance, seed),
+                    Some((temperature, tolerance)) => drawn(*temperature, *tolerance, seed),
                 };
                 self.time_bytes(passage, options, speed).await?;
             }
@@ -415,6 +428,24 @@ impl Eval {
         speed.tokens += later.len();
         speed.worst_evaluations = 1;
         speed.worst_tokens = 1;
+        Ok(())
+    }
+
+    async fn time_score(&mut self, passage: &Passage, speed: &mut Speed) -> Result<(), CliError> {
+        let mut model = self.canonical()?;
+        // The text after the prompt is the passage's own; the prompt is read before.
+        let half = passage.before.len() / 2;
+        let (prompt, text) = passage.before.split_at(half);
+        model.next_byte(prompt, None, Precision::Exact).await?;
+        let before = model.cost();
+        let start = Instant::now();
+        model.score(prompt, text).await?;
+        speed.seconds += start.elapsed().as_secs_f64();
+        let cost = model.cost() - before;
+        speed.bytes += text.len();
+        speed.evaluations += cost.evaluations;
+        speed.tokens += cost.tokens;
+        self.scorer = Some(model.into_scorer());
         Ok(())
     }
 

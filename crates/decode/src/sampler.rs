@@ -123,6 +123,22 @@ impl Sampler {
         (options.temperature == 0.0 || options.top_k == 1) && options.repetition_penalty == 1.0
     }
 
+    /// Whether the choice is a draw from the very distribution that the model gives.
+    pub fn is_plain(&self) -> bool {
+        let options = &self.options;
+        options.temperature == 1.0
+            && options.top_k == 0
+            && options.top_p >= 1.0
+            && options.min_p <= 0.0
+            && options.repetition_penalty == 1.0
+    }
+
+    /// The next random number, from 0 to below 1.
+    pub(crate) fn uniform(&mut self) -> f64 {
+        // 53 random bits.
+        (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// How many of the largest logits, as the model gives them, are all that the choice depends on.
     pub fn needed(&self) -> Option<usize> {
         let options = &self.options;
@@ -200,8 +216,8 @@ impl Sampler {
             candidates.retain(|(_, weight)| *weight >= floor);
         }
         let total: f64 = candidates.iter().map(|(_, w)| f64::from(*w)).sum();
-        // 53 random bits: a number in [0, 1).
-        let draw = (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64 * total;
+        let draw = self.uniform() * total;
+        let candidates = &self.candidates;
         let mut sum = 0f64;
         candidates
             .iter()

@@ -9,8 +9,8 @@ use bytes_common::{Random, ToyScorer};
 use common::smollm2;
 use lexigraft_decode::bytes::{
     Beam, ByteEnd, ByteGeneration, ByteGenerationOptions, ByteModel, Combination, Context,
-    Ensemble, Estimand, LanguageScorer, NextByte, Precision, STOP, TokenGeneration, TokenMethod,
-    TokenScorer,
+    Ensemble, Estimand, LanguageScorer, NextByte, Precision, READ_AHEAD, STOP, TokenGeneration,
+    TokenMethod, TokenScorer,
 };
 use lexigraft_decode::{LanguageModel, SamplerOptions};
 use lexigraft_models::{ComputeDevice, DeviceKind};
@@ -76,6 +76,56 @@ fn bytes_do_not_depend_on_where_the_prompt_was_cut() {
     eprintln!("{cuts} cuts, log-probability off by at most {worst:.2e} nats ({worst_at})");
     assert!(cuts >= 200);
     assert!(worst < 0.02, "{worst} {worst_at}");
+}
+
+#[test]
+fn a_text_that_is_known_takes_few_passes() {
+    for text in TEXTS {
+        let bytes = text.as_bytes();
+        let mut ahead = byte_model(Estimand::Canonical);
+        let score = block_on(ahead.score(b"", bytes)).expect("scores");
+        let mut on = byte_model(Estimand::Canonical);
+        for (cut, byte) in bytes.iter().enumerate() {
+            let next = block_on(on.next_byte(&bytes[..cut], None, Precision::Exact)).unwrap();
+            assert_eq!(next.log_prob((*byte).into()), score.per_byte[cut], "{cut}");
+        }
+        let (together, alone) = (ahead.cost(), on.cost());
+        eprintln!("{} bytes: {together:?}, one by one {alone:?}", bytes.len());
+        assert_eq!(together.evaluations, alone.evaluations);
+        assert!(together.forwards <= bytes.len().div_ceil(READ_AHEAD) * 2);
+        assert!(together.forwards * 6 < alone.forwards);
+    }
+}
+
+#[test]
+fn paths_at_once_score_as_one_by_one() {
+    let (model, _) = language_model();
+    let mut random = Random(11);
+    let mut path = |parent: &[u32]| -> Vec<u32> {
+        let more = 1 + random.below(4);
+        let new = (0..more).map(|_| 20 + random.below(20_000) as u32);
+        parent.iter().copied().chain(new).collect()
+    };
+    let mut paths: Vec<Vec<u32>> = vec![path(&[])];
+    for _ in 0..60 {
+        let parent = paths[paths.len() / 2].clone();
+        paths.push(path(&parent));
+    }
+    paths.push(paths[3].clone());
+    for caches in [1, 3] {
+        let mut together = LanguageScorer::new(model.clone()).with_caches(caches);
+        let asked: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+        let all = block_on(together.logits(&asked)).unwrap();
+        let mut alone = LanguageScorer::new(model.clone());
+        for (path, have) in asked.iter().zip(&all) {
+            let want = block_on(alone.logits(&[path])).unwrap().remove(0);
+            assert_eq!(have, &want, "{path:?}");
+        }
+        assert!(together.cost().forwards * 4 < alone.cost().forwards);
+        // What is left in the caches is what the scorer believes to be there.
+        let again = block_on(together.logits(&asked[40..])).unwrap();
+        assert_eq!(again, all[40..]);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use lexigraft_checkpoint::{Checkpoint, MemorySource};
-use lexigraft_models::decoder::{Decoder, DecoderConfig};
+use lexigraft_models::decoder::{Branch, Decoder, DecoderConfig};
 use lexigraft_models::device::read_f32;
 use lexigraft_models::{ComputeDevice, DeviceKind};
 use safetensors::tensor::{Dtype, TensorView};
@@ -265,6 +265,57 @@ fn truncating_and_growing_a_cache_forgets_and_keeps_what_it_should() {
         let logits = read_f32(model.logits(hidden)).await.expect("reads");
         let distance = distance(&logits, &oracle(&weights, &IDS)[3..]);
         assert!(distance < 1e-5, "{distance}");
+    });
+}
+
+#[test]
+fn branches_give_what_one_after_the_other_gives() {
+    pollster::block_on(async {
+        let model = load(&weights(false)).await;
+        let branches = [
+            (4, &[7u32, 15][..]),
+            (5, &[9]),
+            (2, &[1, 1, 1, 1, 1]),
+            (7, &[4]),
+            (3, &[20]),
+        ];
+        let branches = branches.map(|(start, ids)| Branch { start, ids });
+        let mut cache = model.new_cache(16).expect("fits");
+        model.forward(&IDS[..6], &mut cache).expect("runs");
+        let hidden = model.forward_branches(&branches, &mut cache);
+        let together = read_f32(hidden.expect("runs")).await.expect("reads");
+        assert_eq!(cache.len(), 4);
+        let after = model.forward(&IDS[..2], &mut cache).expect("runs");
+        let after = read_f32(after).await.expect("reads");
+
+        let mut cache = model.new_cache(16).expect("fits");
+        model.forward(&IDS[..6], &mut cache).expect("runs");
+        let mut alone = Vec::new();
+        for Branch { start, ids } in branches {
+            cache.truncate(start);
+            let hidden = model.forward(ids, &mut cache).expect("runs");
+            alone.extend(read_f32(hidden).await.expect("reads"));
+        }
+        assert_eq!(together, alone);
+        let hidden = model.forward(&IDS[..2], &mut cache).expect("runs");
+        assert_eq!(after, read_f32(hidden).await.expect("reads"));
+
+        let refused = [
+            vec![],
+            vec![(6, &[][..])],
+            vec![(7, &[1u32][..])],
+            vec![(6, &[1]), (8, &[1])],
+            vec![(6, &[1, 2]), (7, &[VOCAB as u32])],
+            vec![(6, &[1; 10]), (16, &[1])],
+        ];
+        for branches in refused {
+            let branches: Vec<Branch<'_>> = (branches.iter())
+                .map(|(start, ids)| Branch { start: *start, ids })
+                .collect();
+            let error = model.forward_branches(&branches, &mut cache);
+            assert_eq!(error.expect_err("is refused").code(), "invalid-argument");
+            assert_eq!(cache.len(), 6);
+        }
     });
 }
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use js_sys::{Array, Float32Array, Function, Object, Reflect, Uint8Array, Uint32Array};
 use lexigraft_decode::bytes::{
     Beam, ByteConstraint, ByteGeneration, ByteGenerationOptions, ByteModel, ByteStep, Combination,
-    Cost, Ensemble, Estimand, LanguageScorer, NextByte, Precision, RegexConstraint, ShownCover,
+    Cost, Ensemble, Estimand, LanguageScorer, NextByte, Precision, READ_AHEAD, RegexConstraint,
+    ShownCover,
 };
 use lexigraft_decode::{DecodeError, SamplerOptions};
 use serde::Deserialize;
@@ -183,6 +184,12 @@ impl WasmByteModel {
             let mut read = prefix;
             let mut per_byte = Vec::with_capacity(text.len());
             for (done, byte) in text.iter().enumerate() {
+                if done.is_multiple_of(READ_AHEAD) {
+                    let end = text.len().min(done + READ_AHEAD);
+                    let ahead = text.get(done..end).unwrap_or_default();
+                    let read = model.next_byte().read_ahead(&read, ahead);
+                    read.await.map_err(IntoJs::into_js)?;
+                }
                 let asked = model.next_byte().next_byte(&read, None, Precision::Exact);
                 let next = asked.await.map_err(IntoJs::into_js)?;
                 per_byte.push(next.log_prob((*byte).into()));

@@ -119,6 +119,19 @@ impl NextByte for Ensemble {
         })
     }
 
+    fn read_ahead<'a>(
+        &'a mut self,
+        prefix: &'a [u8],
+        text: &'a [u8],
+    ) -> LocalFuture<'a, Result<(), DecodeError>> {
+        Box::pin(async move {
+            for model in &mut self.models {
+                model.read_ahead(prefix, text).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn cost(&self) -> Cost {
         let costs = self.models.iter().map(|model| model.cost());
         costs.fold(Cost::default(), |sum, cost| sum + cost)

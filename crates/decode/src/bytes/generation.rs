@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::constraint::{ByteConstraint, Utf8Constraint, allowed_by};
-use super::distribution::STOP;
+use super::distribution::{ByteDistribution, STOP};
 use super::next_byte::{ByteSet, NextByte, Precision};
 use super::scorer::Cost;
 use crate::{DecodeError, Sampler, SamplerOptions};
@@ -23,8 +23,10 @@ pub struct ByteGenerationOptions {
     pub sampler: SamplerOptions,
     /// Generate valid UTF-8 and hand out whole characters; else bytes as they come.
     pub utf8: bool,
-    /// Share of the probability that need not be looked into when bytes are drawn. Greedy
-    /// decoding looks into what could change its choice, and is exact whatever this says.
+    /// Share of the probability that need not be looked into when bytes are drawn after a
+    /// temperature or a filter. Greedy decoding and draws from the model's own distribution look
+    /// into what could change their choice, and are exact whatever this says; the log-probabilities
+    /// that come with drawn bytes are exact at 0 alone, which looks into everything.
     pub tolerance: f64,
 }
 
@@ -174,17 +176,19 @@ impl<'a> ByteGeneration<'a> {
             true => Precision::Likeliest,
             false => Precision::Within(self.options.tolerance),
         };
-        let asked = self.model.next_byte(&self.text, Some(&allowed), precision);
-        let next = match asked.await {
+        let (drawn, next) = match self.ask(&allowed, precision).await {
             Err(DecodeError::PromptTooLong { .. }) if made > 0 => {
                 return Ok(self.end(ByteEnd::Context));
             }
-            next => next?,
+            answer => answer?,
         };
         let Some(next) = next.restricted(|slot| allowed.contains(slot)) else {
             return Err(self.contradiction());
         };
-        let slot = self.sampler.sample(&next.log_probs).unwrap_or(0) as usize;
+        let slot = match drawn {
+            Some(slot) => slot,
+            None => self.sampler.sample(&next.log_probs).unwrap_or(0) as usize,
+        };
         let byte = match u8::try_from(slot) {
             Ok(byte) if slot != STOP => byte,
             _ => return Ok(self.end(ByteEnd::Stop)),
@@ -201,6 +205,24 @@ impl<'a> ByteGeneration<'a> {
             bytes,
             log_prob: next.log_prob(slot),
         })
+    }
+
+    /// The distribution, and a slot drawn from it where no more of it is needed.
+    async fn ask(
+        &mut self,
+        allowed: &ByteSet,
+        precision: Precision,
+    ) -> Result<(Option<usize>, ByteDistribution), DecodeError> {
+        if self.sampler.is_plain() && self.options.tolerance > 0.0 {
+            let sampler = &mut self.sampler;
+            let mut uniform = || sampler.uniform();
+            let drawn = self.model.draw(&self.text, allowed, &mut uniform);
+            if let Some((slot, known)) = drawn.await? {
+                return Ok((Some(slot), known));
+            }
+        }
+        let asked = self.model.next_byte(&self.text, Some(allowed), precision);
+        Ok((None, asked.await?))
     }
 
     /// Whether a started character is to be finished.

@@ -1,7 +1,7 @@
 //! A language model as a scorer of token sequences.
 
-use burn::tensor::Tensor;
-use lexigraft_models::decoder::KvCache;
+use lexigraft_models::decoder::{self, KvCache};
+use lexigraft_models::device::read_f32;
 
 use super::scorer::{Cost, TokenScorer, common, order};
 use crate::generation::PREFILL_CHUNK;
@@ -25,8 +25,9 @@ struct Branch {
 ///
 /// The paths that are asked for have a long beginning in common, the trunk, and short branches.
 /// The trunk stays in the cache; a branch is cut off and the next one written in its place, so
-/// that nothing is copied. Paths that are beginnings of one another take one pass. Branches
-/// that parted long ago, as those of a wide beam may, get caches of their own, up to a limit.
+/// that nothing is copied. All that is asked for at once takes one pass through the weights, up to
+/// [`PREFILL_CHUNK`] tokens. Branches that parted long ago, as those of a wide beam may, get
+/// caches and passes of their own, up to a limit.
 #[derive(Debug)]
 pub struct LanguageScorer {
     model: LanguageModel,
@@ -59,9 +60,9 @@ impl LanguageScorer {
         &self.model
     }
 
-    /// The branch to run `path` on: the one that shares most with it, unless that would lose
+    /// The place of the branch to run `path` on: the one that shares most with it, unless that would lose
     /// much and there is room for another.
-    fn branch_for(&mut self, path: &[u32]) -> Result<&mut Branch, DecodeError> {
+    fn branch_for(&mut self, path: &[u32]) -> Result<usize, DecodeError> {
         self.clock += 1;
         let shared = |branch: &Branch| common(&branch.ids, path);
         let best = (self.branches.iter().enumerate())
@@ -85,9 +86,10 @@ impl LanguageScorer {
             }
         };
         let clock = self.clock;
-        let branch = self.branches.get_mut(place).ok_or(DecodeError::Aborted)?;
-        branch.used = clock;
-        Ok(branch)
+        if let Some(branch) = self.branches.get_mut(place) {
+            branch.used = clock;
+        }
+        Ok(place)
     }
 
     fn capacity(&self, tokens: usize) -> usize {
@@ -97,43 +99,65 @@ impl LanguageScorer {
             .min(context)
     }
 
-    /// Runs a path and reads the logits after each of `lengths` of its tokens, ascending and
-    /// not empty; the last one is the whole path.
-    async fn run(&mut self, path: &[u32], lengths: &[usize]) -> Result<Vec<Vec<f32>>, DecodeError> {
+    /// Runs what is pending and puts the logits that were asked for into `out`.
+    async fn run(&mut self, pending: Pending<'_>, out: &mut [Vec<f32>]) -> Result<(), DecodeError> {
         let model = self.model.clone();
         let decoder = model.decoder();
-        let capacity = self.capacity(path.len());
-        let branch = self.branch_for(path)?;
-        // The last token of each length runs in any case: its hidden state is what is wanted.
-        let first = lengths.first().copied().unwrap_or(path.len());
-        let keep = common(&branch.ids, path).min(first.saturating_sub(1));
-        branch.cache.truncate(keep);
-        branch.ids.truncate(keep);
-        if branch.cache.capacity() < path.len() {
+        let ends = pending.pieces.iter().map(|p| p.start + p.ids.len());
+        let capacity = self.capacity(ends.max().unwrap_or(0));
+        let Some(branch) = self.branches.get_mut(pending.place) else {
+            return Ok(());
+        };
+        if pending.pieces.is_empty() {
+            return Ok(());
+        }
+        // Its ids are those to be; until they are, nothing is known of the cache.
+        let ids = std::mem::take(&mut branch.ids);
+        if branch.cache.capacity() < capacity {
             let empty = decoder.new_cache(1)?;
             let cache = std::mem::replace(&mut branch.cache, empty);
             branch.cache = decoder.grow_cache(cache, capacity)?;
         }
-        let mut logits = Vec::with_capacity(lengths.len());
-        let mut wanted = lengths.iter().copied().peekable();
-        let (mut forwards, mut at) = (0, keep);
-        while at < path.len() {
-            let end = path.len().min(at + PREFILL_CHUNK);
-            let chunk = path.get(at..end).unwrap_or_default();
-            let hidden: Tensor<2> = decoder.forward(chunk, &mut branch.cache)?;
-            branch.ids.extend_from_slice(chunk);
-            forwards += 1;
-            while let Some(length) = wanted.next_if(|length| *length <= end) {
-                let row = decoder.row(hidden.clone(), length - at - 1);
-                logits.push(model.last_logits(row).await?);
+        let hidden = decoder.forward_branches(&pending.pieces, &mut branch.cache)?;
+        self.cost.forwards += 1;
+        self.cost.tokens += pending.rows;
+        self.cost.evaluations += pending.wanted.len();
+        // Rows nobody asks for cost as much as those that somebody does.
+        if 2 * pending.wanted.len() > pending.rows {
+            let logits = read_f32(decoder.logits(hidden)).await?;
+            let width = logits.len() / pending.rows.max(1);
+            for (row, path) in &pending.wanted {
+                if let (Some(slot), Some(row)) = (
+                    out.get_mut(*path),
+                    logits.get(row * width..(row + 1) * width),
+                ) {
+                    *slot = row.to_vec();
+                }
             }
-            at = end;
+        } else {
+            for (row, path) in &pending.wanted {
+                let row = decoder.row(hidden.clone(), *row);
+                if let Some(slot) = out.get_mut(*path) {
+                    *slot = model.last_logits(row).await?;
+                }
+            }
         }
-        self.cost.forwards += forwards;
-        self.cost.tokens += path.len() - keep;
-        self.cost.evaluations += logits.len();
-        Ok(logits)
+        if let Some(branch) = self.branches.get_mut(pending.place) {
+            branch.ids = ids;
+        }
+        Ok(())
     }
+}
+
+/// Tokens that wait to run in one pass on one cache.
+#[derive(Debug, Default)]
+struct Pending<'a> {
+    /// Place of the cache.
+    place: usize,
+    pieces: Vec<decoder::Branch<'a>>,
+    rows: usize,
+    /// Rows whose logits are wanted, with the place of the path that ends there.
+    wanted: Vec<(usize, usize)>,
 }
 
 impl TokenScorer for LanguageScorer {
@@ -157,22 +181,45 @@ impl TokenScorer for LanguageScorer {
         let places = order(paths);
         let path = |place: &usize| paths.get(*place).copied().unwrap_or_default();
         let mut out = vec![Vec::new(); paths.len()];
+        let mut pending = Pending::default();
         let chained = |a: &usize, b: &usize| path(b).starts_with(path(a));
         for chain in places.chunk_by(chained) {
-            let Some(longest) = chain.last() else {
+            let (Some(shortest), Some(longest)) = (chain.first(), chain.last()) else {
                 continue;
             };
-            let mut lengths: Vec<usize> = chain.iter().map(|place| path(place).len()).collect();
-            lengths.dedup();
-            let logits = self.run(path(longest), &lengths).await?;
-            for place in chain {
-                let length = path(place).len();
-                let row = lengths.iter().position(|known| *known == length);
-                if let (Some(row), Some(slot)) = (row, out.get_mut(*place)) {
-                    *slot = logits.get(row).cloned().unwrap_or_default();
+            let longest = path(longest);
+            let place = self.branch_for(longest)?;
+            if place != pending.place {
+                self.run(std::mem::take(&mut pending), &mut out).await?;
+                pending.place = place;
+            }
+            let ids = self.branches.get(place).map(|branch| branch.ids.as_slice());
+            // The last token of the shortest path runs in any case: its hidden state is what is
+            // wanted.
+            let most = path(shortest).len().saturating_sub(1);
+            let mut at = common(ids.unwrap_or_default(), longest).min(most);
+            let mut wanted = chain.iter().peekable();
+            while at < longest.len() {
+                if pending.rows == PREFILL_CHUNK {
+                    self.run(std::mem::take(&mut pending), &mut out).await?;
+                    pending.place = place;
                 }
+                let end = longest.len().min(at + PREFILL_CHUNK - pending.rows);
+                let ids = longest.get(at..end).unwrap_or_default();
+                while let Some(place) = wanted.next_if(|place| path(place).len() <= end) {
+                    let row = pending.rows + path(place).len() - at - 1;
+                    pending.wanted.push((row, *place));
+                }
+                pending.pieces.push(decoder::Branch { start: at, ids });
+                pending.rows += ids.len();
+                if let Some(branch) = self.branches.get_mut(place) {
+                    branch.ids.truncate(at);
+                    branch.ids.extend_from_slice(ids);
+                }
+                at = end;
             }
         }
+        self.run(pending, &mut out).await?;
         Ok(out)
     }
 

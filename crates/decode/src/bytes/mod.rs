@@ -14,6 +14,7 @@ mod constraint;
 mod context;
 mod cover;
 mod distribution;
+mod draw;
 mod ensemble;
 mod generation;
 mod language_scorer;
@@ -35,5 +36,5 @@ pub use generation::{ByteEnd, ByteGeneration, ByteGenerationOptions, ByteResult,
 pub use language_scorer::LanguageScorer;
 pub use middle::{MiddlePrompt, fill_in_the_middle};
 pub use model::{Beam, ByteModel, ByteScore, Cover, Estimand};
-pub use next_byte::{ByteSet, LocalFuture, NextByte, Precision};
+pub use next_byte::{ByteSet, LocalFuture, NextByte, Precision, READ_AHEAD};
 pub use scorer::{Cost, TokenScorer};

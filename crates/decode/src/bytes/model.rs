@@ -1,11 +1,13 @@
 //! A tokenized model as a model of bytes.
 
+use std::collections::HashMap;
+
 use lexigraft_text::ByteVocabulary;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::distribution::{ByteDistribution, Masses, SLOTS};
-use super::next_byte::{ByteSet, LocalFuture, NextByte, Precision};
+use super::next_byte::{ByteSet, LocalFuture, NextByte, Precision, READ_AHEAD};
 use super::scorer::{Cost, TokenScorer};
 use super::tree::CoverTree;
 use crate::DecodeError;
@@ -74,6 +76,8 @@ pub struct ByteModel<S> {
     estimand: Estimand,
     tree: CoverTree,
     context: Context,
+    /// Logits after paths that will be asked for.
+    ahead: HashMap<Vec<u32>, Vec<f32>>,
 }
 
 impl<S: TokenScorer> ByteModel<S> {
@@ -101,6 +105,7 @@ impl<S: TokenScorer> ByteModel<S> {
             estimand,
             tree,
             context,
+            ahead: HashMap::new(),
         })
     }
 
@@ -147,7 +152,7 @@ impl<S: TokenScorer> ByteModel<S> {
     }
 
     /// Reads `text`, from where it leaves the last one.
-    async fn read(&mut self, text: &[u8]) -> Result<(), DecodeError> {
+    pub(super) async fn read(&mut self, text: &[u8]) -> Result<(), DecodeError> {
         if !text.starts_with(self.tree.text()) {
             self.restart()?;
         }
@@ -173,16 +178,49 @@ impl<S: TokenScorer> ByteModel<S> {
         self.evaluate(&nodes).await
     }
 
-    async fn evaluate(&mut self, nodes: &[usize]) -> Result<(), DecodeError> {
+    pub(super) async fn evaluate(&mut self, nodes: &[usize]) -> Result<(), DecodeError> {
         if nodes.is_empty() {
             return Ok(());
         }
-        let paths: Vec<Vec<u32>> = nodes.iter().map(|node| self.tree.path(*node)).collect();
-        let paths: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+        let mut open = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let path = self.tree.path(*node);
+            match self.ahead.remove(&path) {
+                Some(logits) => self.tree.set(*node, &logits)?,
+                None => open.push((*node, path)),
+            }
+        }
+        let paths: Vec<&[u32]> = open.iter().map(|(_, path)| path.as_slice()).collect();
         let logits = self.scorer.logits(&paths).await?;
-        for (node, logits) in nodes.iter().zip(&logits) {
+        for ((node, _), logits) in open.iter().zip(&logits) {
             self.tree.set(*node, logits)?;
         }
+        Ok(())
+    }
+
+    /// Which nodes there will be does not depend on the model, so that all of them can be
+    /// evaluated in one pass.
+    async fn look_ahead(&mut self, prefix: &[u8], text: &[u8]) -> Result<(), DecodeError> {
+        self.ahead.clear();
+        // A beam's nodes depend on what the others weigh, and all tokenizations are many.
+        if self.estimand != Estimand::Canonical || self.read(prefix).await.is_err() {
+            return Ok(());
+        }
+        let mut tree = self.tree.clone();
+        let mut paths: Vec<Vec<u32>> = Vec::new();
+        let last = text.len().saturating_sub(1);
+        for byte in [None].into_iter().chain(text.iter().take(last).map(Some)) {
+            if byte.is_some_and(|byte| tree.push(*byte).is_err()) {
+                break;
+            }
+            let new = tree.unevaluated().into_iter().map(|node| tree.path(node));
+            paths.extend(new);
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        let asked: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+        let logits = self.scorer.logits(&asked).await?;
+        self.ahead = paths.into_iter().zip(logits).collect();
         Ok(())
     }
 
@@ -255,7 +293,12 @@ impl<S: TokenScorer> ByteModel<S> {
     pub async fn score(&mut self, prefix: &[u8], text: &[u8]) -> Result<ByteScore, DecodeError> {
         let mut read = prefix.to_vec();
         let mut per_byte = Vec::with_capacity(text.len());
-        for byte in text {
+        for (done, byte) in text.iter().enumerate() {
+            if done.is_multiple_of(READ_AHEAD) {
+                let end = text.len().min(done + READ_AHEAD);
+                self.look_ahead(&read, text.get(done..end).unwrap_or_default())
+                    .await?;
+            }
             let next = self.distribution(&read, None, Precision::Exact).await?;
             per_byte.push(next.log_prob((*byte).into()));
             read.push(*byte);
@@ -292,6 +335,23 @@ impl<S: TokenScorer> NextByte for ByteModel<S> {
         precision: Precision,
     ) -> LocalFuture<'a, Result<ByteDistribution, DecodeError>> {
         Box::pin(self.distribution(prefix, allowed, precision))
+    }
+
+    fn draw<'a>(
+        &'a mut self,
+        prefix: &'a [u8],
+        allowed: &'a ByteSet,
+        uniform: &'a mut dyn FnMut() -> f64,
+    ) -> LocalFuture<'a, Result<Option<(usize, ByteDistribution)>, DecodeError>> {
+        Box::pin(self.draw_slot(prefix, allowed, uniform))
+    }
+
+    fn read_ahead<'a>(
+        &'a mut self,
+        prefix: &'a [u8],
+        text: &'a [u8],
+    ) -> LocalFuture<'a, Result<(), DecodeError>> {
+        Box::pin(self.look_ahead(prefix, text))
     }
 
     fn cost(&self) -> Cost {

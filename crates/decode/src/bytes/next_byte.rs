@@ -22,6 +22,10 @@ pub enum Precision {
     Likeliest,
 }
 
+/// Bytes of a text to [read ahead](NextByte::read_ahead). Each may take a distribution over all
+/// tokens until it is asked for, and a pass of so many tokens reads the weights once.
+pub const READ_AHEAD: usize = 16;
+
 /// Predicts the next byte of a text.
 pub trait NextByte {
     /// The distribution after `prefix`. `allowed` says which slots matter to
@@ -36,6 +40,35 @@ pub trait NextByte {
         allowed: Option<&'a ByteSet>,
         precision: Precision,
     ) -> LocalFuture<'a, Result<ByteDistribution, DecodeError>>;
+
+    /// Draws the next slot from the exact distribution restricted to `allowed`, and computes only
+    /// what the draw falls on: with `uniform`, independent numbers from 0 to below 1. Gives with it
+    /// the distribution as far as it is known. `None` where the model has no such way, or hardly
+    /// anything is allowed: draw from [`next_byte`](Self::next_byte) then, which gives the same.
+    ///
+    /// # Errors
+    /// As [`next_byte`](Self::next_byte).
+    fn draw<'a>(
+        &'a mut self,
+        _prefix: &'a [u8],
+        _allowed: &'a ByteSet,
+        _uniform: &'a mut dyn FnMut() -> f64,
+    ) -> LocalFuture<'a, Result<Option<(usize, ByteDistribution)>, DecodeError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Computes at once what exact distributions after `prefix` and after each byte of `text` but
+    /// the last will ask for, where that is known before: for texts that are scored,
+    /// [`READ_AHEAD`] bytes at a time. Changes no distribution.
+    ///
+    /// # Errors
+    /// `prompt-too-long`, `device-lost`; a text that cannot be written is left for
+    /// [`next_byte`](Self::next_byte) to refuse.
+    fn read_ahead<'a>(
+        &'a mut self,
+        prefix: &'a [u8],
+        text: &'a [u8],
+    ) -> LocalFuture<'a, Result<(), DecodeError>>;
 
     /// What has been computed so far.
     fn cost(&self) -> Cost;

@@ -16,6 +16,13 @@ pub const MAX_HEAD_DIM: usize = 256;
 /// What a head is a multiple of: vectors of four, in two halves.
 pub const HEAD_DIM_UNIT: usize = 8;
 
+/// The first position of a pass, and a buffer on the device that begins with it.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub start: usize,
+    pub step: &'a CubeTensor,
+}
+
 /// The capacity of the cache, when everything fits.
 fn check(
     shape: Heads,
@@ -70,6 +77,26 @@ pub fn rope_append(
     keys: &Tensor<3>,
     values: &Tensor<3>,
 ) -> Result<Tensor<2>, KernelError> {
+    let step = step_at(start, &need(&qkv, "the projection")?);
+    rope_append_at(
+        qkv,
+        shape,
+        [cos, sin],
+        At { start, step: &step },
+        keys,
+        values,
+    )
+}
+
+/// As [`rope_append`].
+pub(super) fn rope_append_at(
+    qkv: Tensor<2>,
+    shape: Heads,
+    [cos, sin]: [&Tensor<2>; 2],
+    At { start, step }: At<'_>,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+) -> Result<Tensor<2>, KernelError> {
     let [tokens, columns] = qkv.dims();
     let capacity = check(shape, tokens, start, keys.dims())?;
     let Heads {
@@ -98,12 +125,11 @@ pub fn rope_append(
     let (keys, values) = (need(keys, "the keys")?, need(values, "the values")?);
     let words = [heads, kv_heads, head_dim / 2, capacity].map(|word| word as u32);
     let parameters = parameters(&words, &qkv);
-    let step = step_at(start, &qkv);
     launch(
         Shader::plain(Name::RopeAppend, 64),
         &[
             Bound::Read(&parameters),
-            Bound::Read(&step),
+            Bound::Read(step),
             Bound::Read(&qkv),
             Bound::Read(&cos),
             Bound::Read(&sin),
@@ -128,6 +154,18 @@ pub fn attention(
     values: &Tensor<3>,
     shape: Heads,
     start: usize,
+) -> Result<Tensor<2>, KernelError> {
+    let step = step_at(start, &need(&queries, "the queries")?);
+    attention_at(queries, keys, values, shape, At { start, step: &step })
+}
+
+/// As [`attention`].
+pub(super) fn attention_at(
+    queries: Tensor<2>,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+    shape: Heads,
+    At { start, step }: At<'_>,
 ) -> Result<Tensor<2>, KernelError> {
     let [tokens, columns] = queries.dims();
     let capacity = check(shape, tokens, start, keys.dims())?;
@@ -166,7 +204,6 @@ pub fn attention(
         line,
         head_dim,
     ];
-    let step = step_at(start, &queries);
     let group = if tokens == 1 { 1 } else { 8 };
     let shader = Shader::plain(Name::Attention, 64)
         .constant("QUERIES", group)
@@ -177,7 +214,7 @@ pub fn attention(
     let run = |out: &CubeTensor| {
         let bound = [
             Bound::Read(&parameters),
-            Bound::Read(&step),
+            Bound::Read(step),
             Bound::Read(&queries),
             Bound::Read(&keys),
             Bound::Read(&values),
@@ -256,6 +293,26 @@ pub fn attention_step(
     keys: &Tensor<3>,
     values: &Tensor<3>,
 ) -> Result<Tensor<2>, KernelError> {
+    let step = step_at(start, &need(&qkv, "the projection")?);
+    attention_step_at(
+        qkv,
+        shape,
+        [cos, sin],
+        At { start, step: &step },
+        keys,
+        values,
+    )
+}
+
+/// As [`attention_step`].
+pub(super) fn attention_step_at(
+    qkv: Tensor<2>,
+    shape: Heads,
+    [cos, sin]: [&Tensor<2>; 2],
+    At { start, step }: At<'_>,
+    keys: &Tensor<3>,
+    values: &Tensor<3>,
+) -> Result<Tensor<2>, KernelError> {
     let capacity = check(shape, 1, start, keys.dims())?;
     let Heads {
         heads,
@@ -283,7 +340,6 @@ pub fn attention_step(
     let (keys, values) = (need(keys, "the keys")?, need(values, "the values")?);
     let words = [heads, heads / kv_heads, head_dim, capacity, SPAN].map(|word| word as u32);
     let parameters = parameters(&words, &qkv);
-    let step = step_at(start, &qkv);
     let parts = (start + 1).div_ceil(SPAN);
     let shader = Shader::plain(Name::AttentionStep, 64)
         .constant("STEPS", head_dim.div_ceil(64) as u32)
@@ -297,7 +353,7 @@ pub fn attention_step(
     shared.finish(&device, |out| {
         let bound = [
             Bound::Read(&parameters),
-            Bound::Read(&step),
+            Bound::Read(step),
             Bound::Read(&qkv),
             Bound::Read(&cos),
             Bound::Read(&sin),

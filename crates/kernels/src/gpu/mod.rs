@@ -17,6 +17,7 @@
 //! compiled and no such buffer made, which [`counters`] tell.
 
 mod attention;
+mod branches;
 mod chain;
 mod elementwise;
 mod format;
@@ -42,6 +43,7 @@ use burn::tensor::Device;
 /// The longest heads that the attention kernels take; they are a multiple of [`HEAD_DIM_UNIT`].
 pub use attention::{HEAD_DIM_UNIT, MAX_HEAD_DIM};
 pub use attention::{attention, attention_step, rope_append};
+pub use branches::branch_attention;
 pub use chain::ChosenIds;
 pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
 pub use full_attention::{full_attention, full_attention_as};

@@ -1,5 +1,6 @@
 //! Sums, means and copies of whole rows.
 
+use burn::backend::wgpu::CubeTensor;
 use burn::tensor::Tensor;
 
 use super::launch::{Bound, launch, parameters};
@@ -80,19 +81,26 @@ pub fn row(x: Tensor<2>, index: usize) -> Result<Tensor<2>, KernelError> {
         )));
     }
     let out = empty([1, width], &x.device())?;
-    let from = need(&x, "x")?;
-    let words = [width, index * width, 0, 0].map(|word| word as u32);
-    let parameters = parameters(&words, &from);
+    copy_rows(&need(&x, "x")?, index, &out, 0, [1, width]);
+    Ok(into_tensor(out))
+}
+
+/// Rows of `width` elements of `x`, from one on, to the rows of `out` from another on. Both must
+/// hold them.
+pub(super) fn copy_rows(
+    x: &CubeTensor,
+    from: usize,
+    out: &CubeTensor,
+    to: usize,
+    [count, width]: [usize; 2],
+) {
+    let words = [width, from * width, width, width, to * width].map(|word| word as u32);
+    let parameters = parameters(&words, x);
     launch(
         Shader::plain(Name::Copy, 64),
-        &[
-            Bound::Read(&parameters),
-            Bound::Read(&from),
-            Bound::Both(&out),
-        ],
-        [width.div_ceil(64), 1, 1],
+        &[Bound::Read(&parameters), Bound::Read(x), Bound::Both(out)],
+        [width.div_ceil(64), count, 1],
     );
-    Ok(into_tensor(out))
 }
 
 /// A cache `[kv_heads, capacity, head_dim]` that holds the first `len` positions of `old`. What
@@ -111,7 +119,7 @@ pub fn grow_cache(old: &Tensor<3>, len: usize, capacity: usize) -> Result<Tensor
     let out = empty([kv_heads, capacity, head_dim], &old.device())?;
     if len > 0 {
         let from = need(old, "the cache")?;
-        let words = [len, 0, positions, capacity].map(|count| (count * head_dim) as u32);
+        let words = [len, 0, positions, capacity, 0].map(|count| (count * head_dim) as u32);
         let parameters = parameters(&words, &from);
         launch(
             Shader::plain(Name::Copy, 64),

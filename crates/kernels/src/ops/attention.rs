@@ -30,6 +30,11 @@ impl CausalMask {
         }
     }
 
+    /// The first position and how many there are.
+    pub fn positions(&self) -> (usize, usize) {
+        (self.start, self.tokens)
+    }
+
     /// `[1, 1, tokens, start + tokens]`, to be added to the scores. One token sees all there is
     /// and needs none.
     #[cfg(feature = "reference")]

@@ -27,6 +27,7 @@ macro_rules! otherwise {
 
 mod add_rows;
 mod attention;
+mod branch_attention;
 mod full_attention;
 mod gelu;
 mod grow_cache;
@@ -52,6 +53,7 @@ mod upsample;
 pub use crate::cpu::Heads;
 pub use add_rows::add_rows;
 pub use attention::{CausalMask, append_attention, attention};
+pub use branch_attention::branch_attention;
 pub use full_attention::full_attention;
 pub use gelu::gelu;
 pub use grow_cache::grow_cache;

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    CausalMask, Heads, RopeTables, add_rows, attention, full_attention, gelu, grow_cache,
-    layer_norm, mean_rows, quick_gelu, rms_norm, rope, row, swiglu, target_log_probs,
+    CausalMask, Heads, RopeTables, add_rows, attention, branch_attention, full_attention, gelu,
+    grow_cache, layer_norm, mean_rows, quick_gelu, rms_norm, rope, row, swiglu, target_log_probs,
 };
 
 fn noise<const D: usize>(shape: [usize; D], seed: f32) -> Tensor<D> {
@@ -104,6 +104,58 @@ fn attention_over_an_appended_cache_agrees() {
                 attention::reference(want.0, &want.1, &want.2, heads, &mask),
             );
         }
+    }
+}
+
+#[test]
+fn branches_get_what_they_would_get_alone() {
+    let heads = Heads {
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+    };
+    let shape = [2, 16, 6];
+    let angles = RopeTables {
+        cos: noise([16, 6], 0.9),
+        sin: noise([16, 6], 1.0),
+    };
+    let cases: [&[(usize, usize)]; 4] = [
+        &[(5, 3), (6, 1), (6, 4)],
+        &[(0, 2), (0, 1), (1, 2), (3, 1)],
+        &[(7, 1), (7, 1), (7, 1)],
+        &[(9, 1), (10, 6)],
+    ];
+    for branches in cases {
+        let rows = branches.iter().map(|(_, tokens)| tokens).sum();
+        let qkv = noise([rows, heads.columns()], 0.8);
+        let cache = || (noise(shape, 0.6), noise(shape, 0.7));
+        let masks: Vec<CausalMask> = branches
+            .iter()
+            .map(|(start, tokens)| CausalMask::new(*start, *tokens))
+            .collect();
+        let (keys, values) = cache();
+        let want = branch_attention::reference(qkv.clone(), heads, &angles, &masks, keys, values);
+        let (keys, values) = cache();
+        let have = super::branch_attention(qkv.clone(), heads, &angles, &masks, keys, values);
+        assert_close(have.0.clone(), want.0);
+        assert_close(have.1.clone(), want.1);
+        assert_close(have.2.clone(), want.2);
+        let (mut keys, mut values) = cache();
+        let mut first = 0;
+        for (mask, (_, tokens)) in masks.iter().zip(branches) {
+            let part = qkv.clone().narrow(0, first, *tokens);
+            let alone;
+            (alone, keys, values) =
+                super::append_attention(part, heads, &angles, mask, keys, values);
+            let mine = have.0.clone().narrow(0, first, *tokens);
+            assert!(
+                alone.equal(mine).all().into_scalar::<bool>(),
+                "{branches:?}"
+            );
+            first += tokens;
+        }
+        assert!(keys.equal(have.1).all().into_scalar::<bool>());
+        assert!(values.equal(have.2).all().into_scalar::<bool>());
     }
 }
 

@@ -65,8 +65,9 @@ pub fn rope_append(
     otherwise!(reference(qkv, heads, rope, start, keys, values))
 }
 
+/// The fused projection or what was made of it, keys and values.
 #[cfg(feature = "cpu")]
-type Operands = (Tensor<2>, Tensor<3>, Tensor<3>);
+pub(super) type Operands = (Tensor<2>, Tensor<3>, Tensor<3>);
 
 #[cfg(feature = "cpu")]
 #[allow(clippy::result_large_err, reason = "the caller has the tensors back")]
@@ -78,8 +79,33 @@ fn on_host(
     keys: Tensor<3>,
     values: Tensor<3>,
 ) -> Result<Operands, Operands> {
-    use super::host::{take, tensor, view};
     let tokens = qkv.dims()[0];
+    with_host(
+        (qkv, keys, values),
+        rope,
+        |qkv, [cos, sin], keys, values| {
+            let rows = start * heads.head_dim..(start + tokens) * heads.head_dim;
+            let mut queries = vec![0.0; tokens * heads.query_columns()];
+            let (cos, sin) = (cos.get(rows.clone())?, sin.get(rows)?);
+            crate::cpu::rope_append(qkv, heads, cos, sin, start, keys, values, &mut queries);
+            Some(super::host::tensor(
+                queries,
+                [tokens, heads.query_columns()],
+            ))
+        },
+    )
+}
+
+/// Runs `job` on the projection, cosines and sines, keys and values where all of them lie in this
+/// memory. `job` writes keys and values in place, and gives `None` for shapes that do not fit.
+#[cfg(feature = "cpu")]
+#[allow(clippy::result_large_err, reason = "the caller has the tensors back")]
+pub(super) fn with_host(
+    (qkv, keys, values): Operands,
+    rope: &RopeTables,
+    job: impl FnOnce(&[f32], [&[f32]; 2], &mut [f32], &mut [f32]) -> Option<Tensor<2>>,
+) -> Result<Operands, Operands> {
+    use super::host::{HostTensor, take, view};
     let (Some(cos), Some(sin)) = (view(&rope.cos), view(&rope.sin)) else {
         return Err((qkv, keys, values));
     };
@@ -90,29 +116,18 @@ fn on_host(
     let (mut keys, mut values) = match (take(keys), take(values)) {
         (Ok(keys), Ok(values)) => (keys, values),
         (keys, values) => {
-            let back = |taken: Result<super::host::HostTensor, Tensor<3>>| {
-                taken.map_or_else(|tensor| tensor, |host| host.into_tensor())
+            let back = |taken: Result<HostTensor, Tensor<3>>| {
+                taken.map_or_else(|tensor| tensor, HostTensor::into_tensor)
             };
             return Err((qkv.into_tensor(), back(keys), back(values)));
         }
     };
-    let mut queries = vec![0.0; tokens * heads.query_columns()];
-    let rows = start * heads.head_dim..(start + tokens) * heads.head_dim;
-    let (Some(cos), Some(sin)) = (cos.values().get(rows.clone()), sin.values().get(rows)) else {
-        return Err((qkv.into_tensor(), keys.into_tensor(), values.into_tensor()));
-    };
-    crate::cpu::rope_append(
-        qkv.values(),
-        heads,
-        cos,
-        sin,
-        start,
-        keys.values_mut(),
-        values.values_mut(),
-        &mut queries,
-    );
-    let queries = tensor(queries, [tokens, heads.query_columns()]);
-    Ok((queries, keys.into_tensor(), values.into_tensor()))
+    let angles = [cos.values(), sin.values()];
+    let made = job(qkv.values(), angles, keys.values_mut(), values.values_mut());
+    match made {
+        Some(made) => Ok((made, keys.into_tensor(), values.into_tensor())),
+        None => Err((qkv.into_tensor(), keys.into_tensor(), values.into_tensor())),
+    }
 }
 
 #[cfg(feature = "reference")]

@@ -19,7 +19,8 @@ pub(super) struct Attention {
 #[derive(Debug)]
 pub(super) struct Pass {
     pub rope: RopeTables,
-    pub mask: CausalMask,
+    /// One a branch, in the order of their rows.
+    pub masks: Vec<CausalMask>,
 }
 
 impl Attention {

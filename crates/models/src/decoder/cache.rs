@@ -84,15 +84,15 @@ impl KvCache {
         self.len = self.len.min(len);
     }
 
-    /// The layers, to be given back by [`advance`](Self::advance).
+    /// The layers, to be given back by [`put_layers`](Self::put_layers).
     pub(super) fn take_layers(&mut self) -> Vec<KvLayer> {
         std::mem::take(&mut self.layers)
     }
 
-    /// Takes the layers back, `tokens` longer.
-    pub(super) fn advance(&mut self, layers: Vec<KvLayer>, tokens: usize) {
+    /// Takes the layers back with `len` tokens in them.
+    pub(super) fn put_layers(&mut self, layers: Vec<KvLayer>, len: usize) {
         self.layers = layers;
-        self.len += tokens;
+        self.len = len;
     }
 }
 
@@ -117,8 +117,11 @@ impl KvLayer {
     ///
     /// The layer goes in and out by value: a backend writes in place only what nobody else holds.
     pub(super) fn attend(self, qkv: Tensor<2>, heads: Heads, pass: &Pass) -> (Tensor<2>, Self) {
-        let (mixed, keys, values) =
-            ops::append_attention(qkv, heads, &pass.rope, &pass.mask, self.keys, self.values);
+        let (rope, keys, values) = (&pass.rope, self.keys, self.values);
+        let (mixed, keys, values) = match pass.masks.as_slice() {
+            [mask] => ops::append_attention(qkv, heads, rope, mask, keys, values),
+            masks => ops::branch_attention(qkv, heads, rope, masks, keys, values),
+        };
         (mixed, Self { keys, values })
     }
 }

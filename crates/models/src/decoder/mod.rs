@@ -5,6 +5,7 @@
 
 mod attention;
 mod block;
+mod branches;
 mod cache;
 mod chain;
 mod config;
@@ -24,6 +25,7 @@ use crate::{ComputeDevice, Embedding, Linear, LoadProgress, ModelError, RmsNorm}
 use attention::Pass;
 use block::DecoderBlock;
 
+pub use branches::Branch;
 pub use cache::KvCache;
 pub use config::DecoderConfig;
 
@@ -140,10 +142,22 @@ impl Decoder {
 
     /// As [`forward`](Self::forward), from rows of the embedding that fit the cache.
     fn forward_rows(&self, rows: Tensor<2>, cache: &mut KvCache) -> Tensor<2> {
-        let (start, tokens) = (cache.len(), rows.dims()[0]);
+        let mask = CausalMask::new(cache.len(), rows.dims()[0]);
+        self.forward_masked(rows, vec![mask], cache)
+    }
+
+    /// The rows of one branch after the other through all blocks.
+    fn forward_masked(
+        &self,
+        rows: Tensor<2>,
+        masks: Vec<CausalMask>,
+        cache: &mut KvCache,
+    ) -> Tensor<2> {
+        let last = masks.last().map(CausalMask::positions);
+        let end = last.map_or(cache.len(), |(start, tokens)| start + tokens);
         let pass = Pass {
             rope: self.rope.clone(),
-            mask: CausalMask::new(start, tokens),
+            masks,
         };
         let mut hidden = rows;
         let mut layers = Vec::with_capacity(self.blocks.len());
@@ -152,7 +166,7 @@ impl Decoder {
             hidden = next;
             layers.push(layer);
         }
-        cache.advance(layers, tokens);
+        cache.put_layers(layers, end);
         self.norm.forward(hidden)
     }
 

@@ -193,6 +193,25 @@ impl Adjacency {
         Meeting::Apart
     }
 
+    /// The tokens that [`adjacent`](Self::adjacent) allows after `left`, to be asked many times.
+    pub(crate) fn after(&self, left: u32) -> After<'_> {
+        let mut partners = vec![0u64; self.left_edges.len().div_ceil(64)];
+        for step in self.edge(&self.right_edges, left) {
+            for (right, merge) in self.merges.row(step.token) {
+                if step.until > merge.rank
+                    && let Some(word) = partners.get_mut(right as usize / 64)
+                {
+                    *word |= 1 << (right % 64);
+                }
+            }
+        }
+        After {
+            adjacency: self,
+            left,
+            partners,
+        }
+    }
+
     pub(crate) fn merges(&self) -> &MergeTable {
         &self.merges
     }
@@ -201,5 +220,31 @@ impl Adjacency {
         self.merges.heap_bytes()
             + self.steps.capacity() * size_of::<Step>()
             + (self.left_edges.capacity() + self.right_edges.capacity()) * size_of::<Span>()
+    }
+}
+
+/// What may stand after one token.
+#[derive(Debug)]
+pub(crate) struct After<'a> {
+    adjacency: &'a Adjacency,
+    left: u32,
+    /// The symbols that a symbol of the left token's edge could be joined with. Most tokens have
+    /// none at their own edge, and nothing has to be replayed.
+    partners: Vec<u64>,
+}
+
+impl After<'_> {
+    /// As [`Adjacency::adjacent`].
+    pub(crate) fn allows(&self, right: u32) -> bool {
+        let adjacency = self.adjacency;
+        let partner = |step: &Step| {
+            let word = self.partners.get(step.token as usize / 64);
+            word.is_some_and(|word| word >> (step.token % 64) & 1 == 1)
+        };
+        let edge = adjacency.edge(&adjacency.left_edges, right);
+        adjacency.is_reachable(self.left)
+            && !edge.is_empty()
+            && (!edge.iter().any(partner)
+                || matches!(adjacency.meet(self.left, right), Meeting::Apart))
     }
 }

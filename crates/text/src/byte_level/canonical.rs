@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::added::Recent;
+use super::adjacency::After;
 use super::classes::{Class, completions, contraction_letters};
 use super::outcomes::{Outcome, Outcomes};
 use super::split::SplitRule;
@@ -341,6 +342,8 @@ pub struct Check<'a> {
     canon: &'a Canon,
     state: &'a CanonicalState,
     outcomes: Arc<Outcomes>,
+    /// What may stand after the last token, once that was asked.
+    after: Option<After<'a>>,
     /// Whether the first letters of a token may end a contraction.
     near_apostrophe: bool,
 }
@@ -359,6 +362,7 @@ impl<'a> Check<'a> {
             outcomes: canon
                 .outcomes
                 .of(&state.window, &state.tail, state.tail_join),
+            after: None,
             near_apostrophe: last.clone().any(|unit| unit.class == Class::Apostrophe),
         }
     }
@@ -386,11 +390,15 @@ impl<'a> Check<'a> {
             return canon.push(state, id, bytes).is_some();
         }
         let outcome = self.outcome(place, bytes, is_added);
-        outcome.apart
-            || outcome.joined
-                && state
-                    .last
-                    .is_none_or(|last| canon.adjacency.adjacent(last, id))
+        if outcome.apart || !outcome.joined {
+            return outcome.apart;
+        }
+        state.last.is_none_or(|last| {
+            let after = self
+                .after
+                .get_or_insert_with(|| canon.adjacency.after(last));
+            after.allows(id)
+        })
     }
 
     fn outcome(&self, place: usize, bytes: &[u8], is_added: bool) -> Outcome {

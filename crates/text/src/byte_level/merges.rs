@@ -1,5 +1,7 @@
 //! Ranked merges, looked up by their pair.
 
+use std::ops::Range;
+
 /// What joining two tokens gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Merge {
@@ -49,11 +51,24 @@ impl MergeTable {
     }
 
     pub(crate) fn get(&self, left: u32, right: u32) -> Option<Merge> {
-        let at = left as usize;
-        let start = *self.starts.get(at)? as usize;
-        let end = *self.starts.get(at + 1)? as usize;
-        let place = self.rights.get(start..end)?.binary_search(&right).ok()?;
+        let row = self.range(left);
+        let start = row.start;
+        let place = self.rights.get(row)?.binary_search(&right).ok()?;
         self.merges.get(start + place).copied()
+    }
+
+    /// All merges of a left token, with the right one.
+    pub(crate) fn row(&self, left: u32) -> impl Iterator<Item = (u32, Merge)> {
+        let row = self.range(left);
+        let rights = self.rights.get(row.clone()).unwrap_or_default();
+        let merges = self.merges.get(row).unwrap_or_default();
+        rights.iter().copied().zip(merges.iter().copied())
+    }
+
+    fn range(&self, left: u32) -> Range<usize> {
+        let at = left as usize;
+        let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
+        start(at)..start(at + 1)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -14,6 +14,8 @@ mod beam;
 mod look;
 mod weigh;
 
+use std::sync::Arc;
+
 use lexigraft_text::{ByteVocabulary, CanonicalState, TrieNode};
 
 use super::context::Context;
@@ -41,7 +43,7 @@ struct Node {
     log_step: Option<f64>,
     /// Of canonical sequences.
     state: Option<CanonicalState>,
-    next: Option<NextToken>,
+    next: Option<Arc<NextToken>>,
 }
 
 /// All covering sequences with the same whole tokens.

@@ -1,5 +1,7 @@
 //! What the nodes and heads of a tree weigh.
 
+use std::sync::Arc;
+
 use lexigraft_text::{CanonicalState, TrieNode};
 
 use super::super::distribution::{Masses, STOP};
@@ -49,6 +51,37 @@ impl CoverTree {
         open
     }
 
+    /// The masses of the heads at a node and below it, as far as they are known, and the nodes below
+    /// it that wait for their distributions.
+    pub fn below(&self, node: usize) -> (Masses, Vec<Open>) {
+        let weights = self.scaled_weights();
+        let mut masses = Masses::default();
+        let mut open = Vec::new();
+        let mut inside = vec![false; self.nodes.len()];
+        for (place, found) in self.nodes.iter().enumerate() {
+            let is_below = place != found.parent && inside.get(found.parent) == Some(&true);
+            let weight = weights.get(place).copied().flatten();
+            let (true, Some(weight)) = (place == node || is_below, weight) else {
+                continue;
+            };
+            let Some(next) = &found.next else {
+                masses.unknown += weight;
+                open.push(Open {
+                    node: place,
+                    bound: weight,
+                });
+                continue;
+            };
+            if let Some(inside) = inside.get_mut(place) {
+                *inside = true;
+            }
+            for head in self.heads.iter().filter(|head| head.node == place) {
+                self.add_masses(head.at, next, weight, &mut masses);
+            }
+        }
+        (masses, open)
+    }
+
     /// All nodes without a distribution.
     pub fn unevaluated(&self) -> Vec<usize> {
         let nodes = self.nodes.iter().enumerate();
@@ -73,7 +106,7 @@ impl CoverTree {
             }
         }
         if let Some(found) = self.nodes.get_mut(node) {
-            found.next = Some(next);
+            found.next = Some(Arc::new(next));
         }
         Ok(())
     }
