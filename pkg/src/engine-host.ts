@@ -357,8 +357,8 @@ export class EngineHost {
   /** Gets files for a call. */
   #fetcher(cache: string | undefined): Fetcher {
     const { module } = this.#engine();
-    const { fetch } = this.environment;
-    return { cache, newSha256: () => new module.Sha256(), ...(fetch ? { fetch } : {}) };
+    const { fetch, openFile } = this.environment;
+    return { cache, newSha256: () => new module.Sha256(), fetch, openFile };
   }
 }
 

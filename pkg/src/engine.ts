@@ -1,6 +1,7 @@
 import { throwIfAborted } from "./abort.js";
 import { chooseDevice, cpuBecause } from "./device.js";
 import { LexigraftError, toLexigraftError } from "./errors.js";
+import type { OpenFile } from "./fetch-file.js";
 import type { GpuProbe } from "./probe.js";
 import type { CreateParams, EngineModule } from "./protocol.js";
 import type { ThreadChoice } from "./threads.js";
@@ -16,6 +17,7 @@ export interface EngineEnvironment {
   /** What the started module took to download, as far as the browser tells. */
   moduleSize?(): ModuleSize | undefined;
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  openFile?: OpenFile;
 }
 
 export interface StartedEngine {

@@ -15,6 +15,9 @@ import { CacheLost, CacheSink, MemorySink, type Sink } from "./sink.js";
 import type { PortableSource } from "./source.js";
 import type { LoadProgress, LoadWarning, ModelFile } from "./types.js";
 
+/** A file on this machine, which needs no copy; undefined when the address is not of one. */
+export type OpenFile = (url: string) => Promise<Blob> | undefined;
+
 export interface FetchFileOptions {
   file: ModelFile;
   /** Name of the cache; undefined for none. */
@@ -25,7 +28,8 @@ export interface FetchFileOptions {
   newSha256: NewSha256;
   onProgress: (progress: LoadProgress) => void;
   onWarning: (warning: LoadWarning) => void;
-  fetch?: Fetch;
+  fetch?: Fetch | undefined;
+  openFile?: OpenFile | undefined;
   /** For tests; the cache in use when absent. */
   openStore?: (name: string) => Promise<CacheStore | undefined>;
 }
@@ -59,6 +63,8 @@ async function fromBlob(blob: Blob, options: FetchFileOptions): Promise<FetchedF
 }
 
 async function fromUrl(url: string, options: FetchFileOptions): Promise<FetchedFile> {
+  const local = await options.openFile?.(url);
+  if (local !== undefined) return fromBlob(local, options);
   const store = await openStore(url, options);
   if (store === undefined) return { blob: await fetchTo(url, options, undefined, ""), fromCache: false };
   const key = await cacheKey(url);

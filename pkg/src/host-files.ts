@@ -1,6 +1,6 @@
 /** The files that a call needs, on the engine's side. */
 import { parseSha256 } from "./digest.js";
-import { type FetchedFile, fetchFile } from "./fetch-file.js";
+import { type FetchedFile, fetchFile, type OpenFile } from "./fetch-file.js";
 import type { Fetch } from "./fetch-ok.js";
 import { ProgressThrottle } from "./progress.js";
 import type { LoadEvent, LoadParams } from "./protocol.js";
@@ -13,7 +13,8 @@ export interface Fetcher {
   /** Name of the cache; undefined for none. */
   cache: string | undefined;
   newSha256: () => WasmSha256;
-  fetch?: Fetch;
+  fetch?: Fetch | undefined;
+  openFile?: OpenFile | undefined;
 }
 
 interface Call {

@@ -1,12 +1,12 @@
 import { throwIfAborted } from "./abort.js";
 import { createByteModel } from "./byte-model.js";
 import { cacheName, openCache } from "./cache.js";
-import { pageChannel, workerChannel } from "./channel.js";
 import { callUser, EngineClient } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { EncoderClient } from "./encoder.js";
 import { LexigraftError } from "./errors.js";
 import { LanguageModelClient } from "./language-model.js";
+import { openChannel } from "./platform.js";
 import type { LoadEvent, LoadParams } from "./protocol.js";
 import { release } from "./release.js";
 import { fileIn, resolveUrl, toPortable } from "./source.js";
@@ -55,7 +55,7 @@ export class Lexigraft implements AsyncDisposable {
    * start, `not-found` or `network` when the engine's files cannot be fetched, `aborted` by the signal.
    */
   static async create(options: CreateOptions = {}): Promise<Lexigraft> {
-    const { device = "auto", worker = true, wasmUrl = {}, threads, cache = true, signal } = options;
+    const { device = "auto", wasmUrl = {}, threads, cache = true, signal } = options;
     if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
       throw new LexigraftError(
         "invalid-argument",
@@ -66,9 +66,7 @@ export class Lexigraft implements AsyncDisposable {
       throw new LexigraftError("invalid-argument", "threads must be a whole number from 1 to 64.");
     }
     throwIfAborted(signal);
-    const channel =
-      worker === false ? await pageChannel() : workerChannel(worker === true ? undefined : worker);
-    const client = new EngineClient(channel);
+    const client = new EngineClient(await openChannel(options));
     try {
       const params = {
         device,

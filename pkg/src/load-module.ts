@@ -1,7 +1,8 @@
-import { LexigraftError, toLexigraftError } from "./errors.js";
+import { LexigraftError } from "./errors.js";
 import { fetchOk } from "./fetch-ok.js";
 import { moduleSize } from "./module-size.js";
 import type { EngineModule } from "./protocol.js";
+import { startModule } from "./start-module.js";
 import type { ModuleSize } from "./types.js";
 import type { WasmModule } from "./wasm-module.js";
 
@@ -52,19 +53,7 @@ export async function loadModule(
     });
   }
   const url = wasmUrl ?? modules[name].wasm().href;
-  const response = await fetchOk(url, { signal, hint: HINT });
-  try {
-    await glue.default({ module_or_path: response });
-  } catch (cause) {
-    if (signal.aborted) throw toLexigraftError(cause, "aborted");
-    if (cause instanceof WebAssembly.CompileError || cause instanceof WebAssembly.LinkError) {
-      throw new LexigraftError("internal", `The ${name} engine does not start here: ${cause.message}`, {
-        cause,
-        hint: "It needs WebAssembly SIMD, which every browser since 2023 has. Also check that the file is whole.",
-      });
-    }
-    throw toLexigraftError(cause);
-  }
+  await startModule(glue, name, await fetchOk(url, { signal, hint: HINT }), signal);
   started = url;
   return glue;
 }

@@ -1,4 +1,5 @@
 import { LexigraftError } from "./errors.js";
+import { resolveAddress } from "./address.js";
 import type { Source } from "./types.js";
 
 /** A source in a form that a worker understands: whole addresses, and Blobs, which travel without a copy. */
@@ -18,9 +19,8 @@ export function toPortable(source: Source, what: string): PortableSource {
 export function resolveUrl(url: string | URL): string {
   const text = String(url);
   if (text.trim() === "") throw new LexigraftError("invalid-argument", "An empty address was given.");
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
   try {
-    const resolved = new URL(text, base);
+    const resolved = resolveAddress(text);
     // The fragment is not sent to the server: it would only make two cache entries of one file.
     resolved.hash = "";
     return resolved.href;

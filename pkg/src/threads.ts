@@ -3,7 +3,7 @@ import { LexigraftError } from "./errors.js";
 import type { WasmModule } from "./wasm-module.js";
 
 /** More than this gain little: a small model's decoding is bound by memory. */
-const MOST = 8;
+export const MOST_THREADS = 8;
 
 /** A thread that does not answer must not keep the engine from starting. */
 const TIMEOUT_MS = 20_000;
@@ -23,7 +23,7 @@ export interface ThreadChoice {
 /** How many threads the engine may have here. */
 export function threadsHere(requested: number | undefined): ThreadChoice {
   const scope = globalThis as { crossOriginIsolated?: boolean; document?: unknown };
-  const wanted = requested ?? Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST);
+  const wanted = requested ?? Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_THREADS);
   if (wanted <= 1) return { count: 1, why: "" };
   if (scope.document !== undefined) return { count: 1, why: "an engine in the page itself must not wait" };
   if (scope.crossOriginIsolated !== true) return { count: 1, why: "the page is not cross-origin isolated" };

@@ -49,6 +49,11 @@ export interface CreateOptions {
    * makes the worker itself (its script must be `lexigraft/worker`), for bundlers that need it done their way.
    */
   worker?: boolean | (() => Worker);
+  /**
+   * Where a copy of the package's `dist/worker.js` is, for bundlers that do not follow the address in the package. Its
+   * folder holds the rest of `dist`. It may be on another origin that allows this page (CORS).
+   */
+  workerUrl?: URL | string;
   /** Where the engine's `.wasm` files are, when they do not lie beside the package's scripts. */
   wasmUrl?: { cpu?: URL | string; cpuThreads?: URL | string; gpu?: URL | string };
   /**

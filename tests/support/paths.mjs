@@ -15,7 +15,11 @@ export const folders = {
   hypernetworks: join(root, "assets", "hypernetwork"),
   benchPages: join(root, "tests", "bench"),
   nodeModules: join(root, "node_modules"),
+  bundlerTemplates: join(root, "tests", "bundlers"),
+  root,
   models: process.env.LEXIGRAFT_MODELS || join(cache(), "models"),
+  /** What `cargo xtask test` installs to try the package with. */
+  bundlers: process.env.LEXIGRAFT_BUNDLERS || join(cache(), "bundlers"),
   /** What `cargo xtask bench` installs and exports; the tests do not need it. */
   peers: process.env.LEXIGRAFT_PEERS || join(cache(), "peers"),
 };

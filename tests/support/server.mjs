@@ -15,7 +15,7 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-const mounts = [
+const everything = [
   ["/models/", folders.models],
   ["/peers/", folders.peers],
   ["/pkg/", folders.packageRoot],
@@ -30,17 +30,23 @@ const mounts = [
 /**
  * A local server with the built page at /, the models under /models/, the package under /pkg/, and
  * misbehaving files under /fault/ (see faults.mjs). It sends no COOP or COEP unless `isolated`.
+ * Other `mounts` are served in their place: pairs of a path's beginning and a folder or a file.
  */
-export async function startServer({ isolated = false } = {}) {
+export async function startServer({ isolated = false, mounts = everything, headers = {} } = {}) {
   const seen = [];
+  const failed = [];
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     seen.push(pathname);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    response.on("finish", () => {
+      if (response.statusCode >= 400) failed.push(`${response.statusCode} ${pathname}`);
+    });
     if (isolated) {
       response.setHeader("cross-origin-opener-policy", "same-origin");
       response.setHeader("cross-origin-embedder-policy", "require-corp");
     }
-    answer(pathname, request, response).catch((error) => {
+    answer(pathname, request, response, mounts).catch((error) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(String(error));
     });
@@ -50,6 +56,10 @@ export async function startServer({ isolated = false } = {}) {
     url: `http://localhost:${server.address().port}`,
     /** How often a path was asked for. */
     hits: (pathname) => seen.filter((path) => path === pathname).length,
+    /** What was asked for, in order. */
+    seen,
+    /** What was refused: status and path. */
+    failed,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -57,14 +67,14 @@ export async function startServer({ isolated = false } = {}) {
   };
 }
 
-async function answer(pathname, request, response) {
+async function answer(pathname, request, response, mounts) {
   const fault = /^\/fault\/([a-z-]+)\//.exec(pathname);
   if (fault) {
     const play = faults[fault[1]];
     if (!play) throw new Error(`there is no fault ${fault[1]}`);
     return play(response);
   }
-  const path = await locate(decodeURIComponent(pathname));
+  const path = await locate(decodeURIComponent(pathname), mounts);
   if (!path) {
     response.writeHead(404, { "content-type": "text/plain" });
     return response.end("not found\n");
@@ -84,8 +94,9 @@ async function answer(pathname, request, response) {
   createReadStream(path, { start, end }).pipe(response);
 }
 
-async function locate(pathname) {
-  const [prefix, folder] = mounts.find(([prefix]) => pathname.startsWith(prefix));
+async function locate(pathname, mounts) {
+  const [prefix, folder] = mounts.find(([prefix]) => pathname.startsWith(prefix)) ?? [];
+  if (prefix === undefined) return undefined;
   const path = normalize(join(folder, pathname.slice(prefix.length)));
   if (!`${path}${sep}`.startsWith(normalize(folder + sep))) return undefined;
   for (const candidate of [path, join(path, "index.html")]) {

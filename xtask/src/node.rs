@@ -1,6 +1,7 @@
 //! Node and the npm packages.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -34,7 +35,7 @@ pub fn packages() -> Result<()> {
     let root = workspace::root();
     let lock = root.join("package-lock.json");
     let done = root.join("node_modules").join(".package-lock.json");
-    let changed = |path: &std::path::Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     if let (Some(locked), Some(installed)) = (changed(&lock), changed(&done))
         && installed >= locked
     {
@@ -45,6 +46,28 @@ pub fn packages() -> Result<()> {
     let verb = if lock.exists() { "ci" } else { "install" };
     process::run(npm().args([verb, "--ignore-scripts", "--no-audit", "--no-fund"]))
         .context("npm could not install the packages")
+}
+
+/// Installs the packages that the `package-lock.json` in `sources` names into a folder outside the
+/// repository, unless that was done.
+pub fn locked_packages(sources: &Path, folder: &Path, what: &str) -> Result<()> {
+    let lock = fs::read_to_string(sources.join("package-lock.json"))?;
+    let stamp = folder.join("npm-installed");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    check()?;
+    process::say(&format!("Installing {what}"));
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(sources.join(name), folder.join(name))?;
+    }
+    let mut npm = npm();
+    npm.current_dir(folder)
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    process::run(&mut npm).with_context(|| format!("npm could not install {what}"))?;
+    fs::write(&stamp, lock)?;
+    Ok(())
 }
 
 /// `npm` in the repository's root.

@@ -1,9 +1,11 @@
 //! `cargo xtask pack`: the npm package as it would be published.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use indicatif::HumanBytes;
+use sha2::{Digest, Sha256};
 
 use crate::{build, node, process, workspace};
 
@@ -32,24 +34,22 @@ pub fn run(args: &Args) -> Result<()> {
             .context("npm pack named no file")?,
     );
     process::say(&format!("\n{}", tarball.display()));
+    let bytes = fs::read(&tarball)?;
+    println!("  sha256 {}", hex(&Sha256::digest(&bytes)));
     println!(
         "  {:<48} {:>12}",
         "tarball",
-        HumanBytes(fs::metadata(&tarball)?.len()).to_string()
+        HumanBytes(bytes.len() as u64).to_string()
     );
     println!(
         "  {:<48} {:>12}",
         "unpacked",
         HumanBytes(entry["unpackedSize"].as_u64().unwrap_or(0)).to_string()
     );
-    for file in entry["files"].as_array().into_iter().flatten() {
-        let (path, size) = (
-            file["path"].as_str().unwrap_or_default(),
-            file["size"].as_u64().unwrap_or(0),
-        );
-        if size >= 16 * 1024 {
-            println!("    {path:<46} {:>12}", HumanBytes(size).to_string());
-        }
-    }
-    Ok(())
+    // Node has both compressions that servers use.
+    process::run(node::node().arg(Path::new("pkg").join("scripts").join("sizes.mjs")))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -22,35 +22,13 @@ const EXPORT: &str = "minilm-onnx";
 /// the measuring pages see as `/peers/`.
 pub fn ready(models: &Path) -> Result<PathBuf> {
     let folder = workspace::cache()?.join("peers");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    npm_packages(&folder)?;
+    node::locked_packages(&sources(), &folder, "transformers.js (600 MB, once)")?;
     minilm(&folder, models)?;
     Ok(folder)
 }
 
 fn sources() -> PathBuf {
     workspace::root().join("tests").join("peers")
-}
-
-/// Installs what `tests/peers/package-lock.json` names.
-fn npm_packages(folder: &Path) -> Result<()> {
-    let sources = sources();
-    let lock = fs::read_to_string(sources.join("package-lock.json"))?;
-    let stamp = folder.join("npm-installed");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
-        return Ok(());
-    }
-    node::check()?;
-    process::say("Installing transformers.js (600 MB, once)");
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(sources.join(name), folder.join(name))?;
-    }
-    let mut npm = node::npm();
-    npm.current_dir(folder)
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    process::run(&mut npm).context("npm could not install transformers.js")?;
-    fs::write(&stamp, lock)?;
-    Ok(())
 }
 
 /// Writes the ONNX file, unless that was done by the same script with the same packages.

@@ -118,6 +118,9 @@ fn in_browser(report: &mut Report, quick: bool) {
     }
     // After the build, because the page's types come from the built package.
     report.stage("page tests", |tests| workspace_tests("www", tests));
+    if !report.stage("bundlers", |_| bundlers().map(drop)) {
+        return report.left_out("browser tests", "the bundlers are missing");
+    }
     report.stage("browser tests", |tests| {
         let files = browser_tests(quick)?;
         let mut node = node::node();
@@ -126,8 +129,17 @@ fn in_browser(report: &mut Report, quick: bool) {
         node.arg(format!("--test-timeout={FILE_TIMEOUT_MS}"))
             .args(files);
         node.env("CHROME", browser::ready()?);
+        node.env("LEXIGRAFT_BUNDLERS", bundlers()?);
         counted(&mut node, tests)
     });
+}
+
+/// The bundlers that the package is tried with, in the cache.
+fn bundlers() -> Result<PathBuf> {
+    let sources = workspace::root().join("tests").join("bundlers");
+    let folder = workspace::cache()?.join("bundlers");
+    node::locked_packages(&sources, &folder, "Vite, webpack, Rollup and esbuild")?;
+    Ok(folder)
 }
 
 /// A browser that hangs fails its file instead of holding up the run.
