@@ -12,7 +12,9 @@ const instead = (folder, ...names) => ({
   name: "instead",
   setup({ onResolve }) {
     onResolve({ filter: new RegExp(`^\\./(${names.join("|")})\\.js$`) }, ({ path: asked, resolveDir }) =>
-      `${resolveDir}/` === path("src/") ? { path: path(`src/${folder}/${asked.replace(".js", ".ts")}`) } : undefined,
+      `${resolveDir}/` === path("src/")
+        ? { path: path(`src/${folder}/${asked.replace(".js", ".ts")}`) }
+        : undefined,
     );
   },
 });

@@ -26,7 +26,8 @@ const brotli = (bytes) =>
     },
   });
 
-const row = (name, ...sizes) => console.log(`  ${name.padEnd(36)}${sizes.map((size) => size.padStart(12)).join("")}`);
+const row = (name, ...sizes) =>
+  console.log(`  ${name.padEnd(36)}${sizes.map((size) => size.padStart(12)).join("")}`);
 
 row("bytes of", "as it is", "gzip", "brotli");
 for (const name of files) {

@@ -5,10 +5,7 @@ import { isTrap, LexigraftError } from "./errors.js";
 
 /** An engine in the caller's own thread. */
 export function hostChannel(environment: EngineEnvironment): Channel {
-  const host = new EngineHost(
-    (message) => queueMicrotask(() => channel.onMessage(message)),
-    environment,
-  );
+  const host = new EngineHost((message) => queueMicrotask(() => channel.onMessage(message)), environment);
   // A trap inside the engine's own callbacks reaches nobody else, and the call that caused it would never end.
   const onError = (event: ErrorEvent) => {
     if (!isTrap(event.error)) return;

@@ -1,5 +1,5 @@
-import { LexigraftError } from "./errors.js";
 import { resolveAddress } from "./address.js";
+import { LexigraftError } from "./errors.js";
 import type { Source } from "./types.js";
 
 /** A source in a form that a worker understands: whole addresses, and Blobs, which travel without a copy. */

@@ -12,13 +12,15 @@ import type * as Gpu from "../wasm/gpu/lexigraft.js";
 type Method = (...values: any[]) => unknown;
 /** What every class of Rust has in JavaScript. */
 type Owned = { free(): void };
+// biome-ignore lint/complexity/noBannedTypes: it is all that wasm-bindgen knows of a callback.
+type Callback = Function;
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
 /** Whether a parameter as generated takes what is passed by what is written. */
 type Takes<Generated, Hand> =
   IsAny<Generated> extends true
     ? true
-    : [Hand, Generated] extends [Owned, Owned] | [Owned[], Owned[]] | [unknown, Function] // biome-ignore lint/complexity/noBannedTypes: wasm-bindgen's
+    : [Hand, Generated] extends [Owned, Owned] | [Owned[], Owned[]] | [unknown, Callback]
       ? true
       : [Hand] extends [Generated]
         ? true

@@ -110,7 +110,7 @@ test("a page below a sub-path of its host", async () => {
 });
 
 test("a policy that forbids WebAssembly is named", async () => {
-  const project = await newProject(folder, "importmap", tarball);
+  const project = join(folder, "importmap");
   const headers = { "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'" };
   const { problems } = await visit(project, { headers });
   assert.match(problems.join("\n"), /engine does not start here/);

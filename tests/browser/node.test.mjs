@@ -78,7 +78,12 @@ test("an abort stops it, and it goes on", async () => {
 
 test("a relative path, a file: URL, a Blob and bytes are sources", async () => {
   const bytes = await readFile(file);
-  const sources = [relative(process.cwd(), file), pathToFileURL(file), new Blob([bytes]), new Uint8Array(bytes)];
+  const sources = [
+    relative(process.cwd(), file),
+    pathToFileURL(file),
+    new Blob([bytes]),
+    new Uint8Array(bytes),
+  ];
   for (const source of sources) {
     const model = await lexigraft.languageModel(source);
     const { ids } = await model.generate(prompts[0].prompt, { ...greedy, maxTokens: 3 }).result;
@@ -103,10 +108,10 @@ test("a graft reads its tokenizer from a path", async () => {
 });
 
 test("what is wrong with a file or an option has a code", async () => {
-  const { languageModel } = { languageModel: (source, options) => lexigraft.languageModel(source, options) };
+  const languageModel = (source, options) => lexigraft.languageModel(source, options);
   assert.equal((await failure(() => languageModel("no/such/file.gguf"))).code, "not-found");
   assert.equal((await failure(() => languageModel(folders.models))).code, "not-found");
-  assert.equal((await failure(() => languageModel(import.meta.filename))).code, "unsupported-format");
+  assert.equal((await failure(() => languageModel(new URL(import.meta.url)))).code, "unsupported-format");
   assert.equal((await failure(() => languageModel(file, { sha256: "0".repeat(64) }))).code, "integrity");
   assert.equal((await failure(() => Lexigraft.create({ device: "webgpu" }))).code, "no-webgpu");
   assert.equal((await failure(() => Lexigraft.create({ workerUrl: "x.js" }))).code, "invalid-argument");

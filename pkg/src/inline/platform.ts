@@ -11,7 +11,8 @@ const TIMEOUT_MS = 10_000;
 
 export const openChannel: OpenChannel = async ({ worker = true }) => {
   const wasm = await engine();
-  if (worker === false) return hostChannel(inlineEnvironment(wasm, "an engine in the page itself must not wait"));
+  if (worker === false)
+    return hostChannel(inlineEnvironment(wasm, "an engine in the page itself must not wait"));
   const started = await blobWorker(wasm);
   if (started !== undefined) return workerChannel(() => started);
   return hostChannel(inlineEnvironment(wasm, "this page allows no worker, so the engine runs in the page"));

@@ -101,7 +101,7 @@ export const inItsOwnThread: EngineEnvironment = {
 /** Node ends a thread's own threads with it. */
 function helper(workerData: ThreadStart): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./node-thread.js", import.meta.url), { workerData });
+    const worker = new Worker(new URL("./node-thread.js", import.meta.url), { workerData, execArgv: [] });
     worker.once("message", () => resolve());
     worker.once("error", (cause) =>
       reject(new LexigraftError("worker-failed", "A thread of the engine did not start.", { cause })),

@@ -10,9 +10,13 @@ import { inThisThread } from "./environment.js";
 export const openChannel: OpenChannel = async ({ worker = true, workerUrl }) => {
   if (worker === false) return hostChannel(inThisThread);
   if (worker !== true || workerUrl !== undefined) {
-    throw new LexigraftError("invalid-argument", "In Node, worker is true or false, and there is no workerUrl.");
+    throw new LexigraftError(
+      "invalid-argument",
+      "In Node, worker is true or false, and there is no workerUrl.",
+    );
   }
-  return threadChannel(new Worker(new URL("./node-worker.js", import.meta.url)));
+  // Options such as --input-type, which are about the program, would keep the thread from starting.
+  return threadChannel(new Worker(new URL("./node-worker.js", import.meta.url), { execArgv: [] }));
 };
 
 function threadChannel(worker: Worker): Channel {
