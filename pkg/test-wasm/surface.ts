@@ -124,3 +124,21 @@ export type Methods = [
   None<Exclude<keyof typeof Cpu & `Wasm${string}`, keyof Classes>>,
   None<Exclude<ConstructorParameters<typeof Cpu.Sha256>["length"], 0>>,
 ];
+
+/** What must not compile, or the check would be worth nothing. */
+export type Found = [
+  // @ts-expect-error: a method that is not written
+  None<Drift<{ old(): void; added(): void }, { old(): void }>>,
+  // @ts-expect-error: a method that is gone
+  None<Drift<{ old(): void }, { old(): void; gone(): void }>>,
+  // @ts-expect-error: a parameter more
+  None<Drift<{ change(a: string, b: number): void }, { change(a: string): void }>>,
+  // @ts-expect-error: a parameter less
+  None<Drift<{ change(): void }, { change(a: string): void }>>,
+  // @ts-expect-error: another type of parameter
+  None<Drift<{ change(a: number): void }, { change(a: string): void }>>,
+  // @ts-expect-error: another result
+  None<Drift<{ change(): number }, { change(): string }>>,
+  // @ts-expect-error: a promise
+  None<Drift<{ change(): Promise<string> }, { change(): string }>>,
+];

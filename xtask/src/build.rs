@@ -192,6 +192,8 @@ pub fn web() -> Result<()> {
     }
     node::packages()?;
     process::say("npm package and page");
+    // What TypeScript expects of the modules is what was just generated from them.
+    process::run(node::npm().args(["run", "check:wasm", "-w", "pkg"]))?;
     process::run(node::npm().args(["run", "build", "-w", "pkg"]))?;
     process::run(node::npm().args(["run", "build", "-w", "www"]))
 }
