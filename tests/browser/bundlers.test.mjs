@@ -1,17 +1,33 @@
 // The package as a stranger gets it: its tarball in fresh projects, built by their bundlers, served by a plain host.
 import assert from "node:assert/strict";
-import { cp } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openPage, startChromium } from "../support/chromium.mjs";
 import { folders, models, reference } from "../support/paths.mjs";
-import { filesIn, newProject, npmRun, packTo, projectsFolder, read, remove } from "../support/projects.mjs";
+import {
+  filesIn,
+  newProject,
+  npm,
+  npmRun,
+  packTo,
+  projectsFolder,
+  read,
+  remove,
+  run,
+  serveProject,
+  shell,
+  tool,
+} from "../support/projects.mjs";
 import { startServer } from "../support/server.mjs";
 
 /** The strictest policy that WebAssembly can live with. */
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 const model = join(folders.models, models.smollm2);
-const [prompt] = (await reference("smollm2-135m-instruct-q4_1")).prompts;
+const { prompts } = await reference("smollm2-135m-instruct-q4_1");
+const [prompt] = prompts;
 
 /** Each with the bytes of script that the page itself may have; Rollup alone does not make them smaller. */
 const bundlers = {
@@ -133,4 +149,114 @@ test("a policy that forbids WebAssembly is named", async () => {
   const headers = { "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'" };
   const { problems } = await visit(project, { headers });
   assert.match(problems.join("\n"), /engine does not start here/);
+});
+
+test("the README's way from an empty folder to text in a page works as it is written", async () => {
+  const readme = await read(join(folders.root, "README.md"));
+  const section = /^## In a page\n(.*?)^## /ms.exec(readme)[1];
+  const [, commands] = /```sh\n(.*?)```/s.exec(section);
+  const [, page] = /```html\n(.*?)```/s.exec(section);
+  const lines = commands.trim().split("\n");
+  assert.ok(lines.length <= 3, commands);
+  assert.ok(page.trim().split("\n").length <= 15, page);
+  const theirs = await read(join(folders.packageRoot, "README.md"));
+  assert.ok(theirs.includes(commands) && theirs.includes(page), "the package's README says the same");
+  const [address] = /https:\/\/[^"]+/.exec(page);
+
+  // What is not published comes from its tarball, and what is comes in the version that is pinned here.
+  const { dependencies } = JSON.parse(await read(join(folders.bundlerTemplates, "package.json")));
+  const versions = { lexigraft: tarball, vite: `vite@${dependencies.vite}` };
+  const [install, ...serve] = lines;
+  const project = await mkdtemp(join(tmpdir(), "lexigraft-newcomer-"));
+  const files = await startServer({
+    mounts: [["/model.gguf", model]],
+    headers: { "access-control-allow-origin": "*" },
+  });
+  let vite;
+  try {
+    await shell(
+      install.replace(/\b(lexigraft|vite)\b/g, (name) => versions[name]),
+      project,
+    );
+    await writeFile(join(project, "index.html"), page);
+    assert.deepEqual(serve, ["npx vite"]);
+    vite = await serveProject(serve[0], project);
+    // This machine may have no way to the model's host, which also answers with another address.
+    await browser.context.route(address, (route) =>
+      route.fulfill({
+        status: 302,
+        headers: { location: `${files.url}/model.gguf`, "access-control-allow-origin": "*" },
+      }),
+    );
+    const { page: tab, problems } = await openPage(browser.context, vite.url);
+    const chat = prompts.find(({ prompt }) => prompt.startsWith("<|im_start|>"));
+    const start = chat.greedy_text.slice(0, 40);
+    const written = tab.waitForFunction(
+      (length) => (document.querySelector("p")?.textContent.length ?? 0) >= length,
+      start.length,
+      { timeout: 120_000 },
+    );
+    await written.catch((error) => {
+      throw new Error(`${error.message}: ${problems.join("; ")}`);
+    });
+    assert.ok((await tab.locator("p").textContent()).startsWith(start));
+    assert.deepEqual(problems, []);
+    assert.equal(files.hits("/model.gguf"), 1);
+    await tab.close();
+  } finally {
+    await vite?.close();
+    await files.close();
+    await remove(project);
+  }
+});
+
+test("Node runs the package from its tarball", async () => {
+  const project = join(folder, "esbuild");
+  await writeFile(
+    join(project, "app.js"),
+    `import { Lexigraft } from "lexigraft/node";
+    const lexigraft = await Lexigraft.create();
+    const lm = await lexigraft.languageModel(process.argv[2]);
+    const { ids } = await lm.generate(process.argv[3], { maxTokens: 8, temperature: 0 }).result;
+    console.log(String(ids));
+    await lexigraft.dispose();`,
+  );
+  const said = await run(process.execPath, ["app.js", model, prompt.prompt], project);
+  assert.deepEqual(said.trim().split(",").map(Number), prompt.greedy_ids.slice(0, 8));
+});
+
+test("every entry has its types, for a strict project without Node's", async () => {
+  const project = join(folder, "esbuild");
+  const entries = ["lexigraft", "lexigraft/inline", "lexigraft/node"];
+  const source = (entry, at) => `
+    import { Lexigraft as L${at}, type Piece as P${at}, LexigraftError as E${at} } from "${entry}";
+    export async function use${at}(): Promise<P${at}[]> {
+      await using lexigraft = await L${at}.create({ device: "cpu" });
+      const lm = await lexigraft.languageModel("model.gguf");
+      const pieces: P${at}[] = [];
+      for await (const piece of lm.generate("a", { maxTokens: 1 })) pieces.push(piece);
+      // @ts-expect-error: there is no such option
+      await L${at}.create({ devise: "cpu" });
+      throw new E${at}("io", "no");
+    }`;
+  await writeFile(join(project, "app.ts"), entries.map(source).join("\n"));
+  const tsc = join(folders.nodeModules, "typescript", "bin", "tsc");
+  const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false"];
+  const target = ["--target", "es2022", "--module", "nodenext", "--lib", "es2022,esnext.disposable,dom"];
+  await run(process.execPath, [tsc, ...strict, ...target, "--types", "", "app.ts"], project);
+});
+
+test("publint and Are The Types Wrong find nothing", async () => {
+  assert.match(await tool("publint", ["run", tarball, "--strict"], folder), /All good/);
+  await tool("attw", [tarball, "--profile", "esm-only"], folder);
+});
+
+test("what is built and packed again is the same, byte by byte", async () => {
+  await run(npm, ["run", "build", "-w", "pkg"], folders.root);
+  const again = await packTo(join(folder, "again"));
+  const hash = async (path) =>
+    createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+  assert.equal(await hash(again), await hash(tarball));
 });

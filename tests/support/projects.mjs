@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
+import { exec, execFile, spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { folders } from "./paths.mjs";
 
 const execute = promisify(execFile);
-const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+export const npm = process.platform === "win32" ? "npm.cmd" : "npm";
 const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"];
 
 /** Runs a program; what it printed is part of the error when it fails. */
@@ -50,6 +50,39 @@ export const npmRun = (project, script) => run(npm, ["run", "--silent", script],
 /** Runs one of the installed programs. */
 export const tool = (name, options, cwd) =>
   run(join(folders.bundlers, "node_modules", ".bin", name), options, cwd);
+
+/** Runs a line as a reader of the documentation would type it. */
+export const shell = (line, cwd) =>
+  promisify(exec)(line, { cwd, env: { ...process.env, npm_config_prefer_offline: "true" } });
+
+/** Starts a development server; gives the address that it tells, and a way to end it. */
+export async function serveProject(line, cwd) {
+  const child = spawn(line, { cwd, shell: true, detached: true, env: { ...process.env, NO_COLOR: "1" } });
+  // The whole group: the shell and npx would leave the server behind.
+  const close = () =>
+    new Promise((resolve) => {
+      child.once("close", resolve);
+      process.kill(-child.pid, "SIGTERM");
+    });
+  let said = "";
+  const url = new Promise((resolve, reject) => {
+    const read = (chunk) => {
+      said += chunk;
+      const address = /http:\/\/localhost:\d+\/\S*/.exec(said)?.[0];
+      if (address !== undefined) resolve(address);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("exit", () => reject(new Error(`${line} ended: ${said}`)));
+    setTimeout(() => reject(new Error(`${line} told no address: ${said}`)), 30_000).unref();
+  });
+  try {
+    return { url: await url, close };
+  } catch (error) {
+    if (child.exitCode === null) await close();
+    throw error;
+  }
+}
 
 /** The files of a folder and their sizes, by their paths in it; `leaveOut` names a folder. */
 export async function filesIn(folder, leaveOut) {
