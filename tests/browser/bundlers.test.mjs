@@ -29,10 +29,14 @@ const model = join(folders.models, models.smollm2);
 const { prompts } = await reference("smollm2-135m-instruct-q4_1");
 const [prompt] = prompts;
 
-/** Each with the bytes of script that the page itself may have; Rollup alone does not make them smaller. */
+/**
+ * Each with the bytes of script that the page itself may have; Rollup alone does not make them smaller. The threads' script
+ * is another one to follow, tried where a bundler follows any.
+ */
 const bundlers = {
-  vite: { script: 40_000 },
-  webpack: { script: 45_000 },
+  vite: { script: 40_000, threads: true },
+  vite7: { script: 40_000 },
+  webpack: { script: 45_000, threads: true },
   esbuild: { script: 40_000, beside: "lexigraft" },
   rollup: { script: 80_000, beside: "lexigraft" },
 };
@@ -103,7 +107,7 @@ function assertWritten({ text, ids, problems, failed, seen }) {
   assert.equal(engines.length, 1, `only the chosen engine is fetched: ${engines}`);
 }
 
-for (const [name, { script, beside }] of Object.entries(bundlers)) {
+for (const [name, { script, beside, threads }] of Object.entries(bundlers)) {
   test(`${name} builds a page that writes, under a strict content security policy`, async () => {
     const project = await newProject(folder, name, tarball);
     await npmRun(project, "build");
@@ -112,6 +116,18 @@ for (const [name, { script, beside }] of Object.entries(bundlers)) {
     assertWritten(result);
     const bytes = result.scripts.reduce((sum, [, size]) => sum + size, 0);
     console.log(`${name}: ${bytes} bytes of script in the page`);
+    if (threads) {
+      const isolated = {
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-embedder-policy": "require-corp",
+      };
+      const threaded = await visit(site, { headers: isolated });
+      assertWritten(threaded);
+      assert.ok(
+        threaded.seen.some((path) => /thread/.test(path)),
+        `no thread's script in ${threaded.seen}`,
+      );
+    }
     assert.ok(bytes > 0 && bytes < script, `${bytes} bytes: ${JSON.stringify(result.scripts)}`);
   });
 
@@ -142,6 +158,27 @@ test("a page below a sub-path of its host", async () => {
   const result = await visit(join(project, "out"), { base: "/some/path/" });
   assertWritten(result);
   assert.ok(result.seen.every((path) => path.startsWith("/some/path/") || path === "/favicon.ico"));
+});
+
+test("the worker and its engine from another origin", async () => {
+  const project = join(folder, "importmap");
+  const other = await startServer({
+    mounts: [["/", join(project, "node_modules", "lexigraft", "dist")]],
+    headers: { "access-control-allow-origin": "*" },
+  });
+  try {
+    const main = await read(join(project, "main.js"));
+    const elsewhere = main.replace("create()", `create({ workerUrl: "${other.url}/worker.js" })`);
+    assert.notEqual(main, elsewhere);
+    await writeFile(join(project, "main.js"), elsewhere);
+    const { problems, ids } = await visit(project);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(ids, prompt.greedy_ids.slice(0, 8));
+    assert.equal(other.hits("/wasm/cpu/lexigraft_bg.wasm"), 1);
+    await writeFile(join(project, "main.js"), main);
+  } finally {
+    await other.close();
+  }
 });
 
 test("a policy that forbids WebAssembly is named", async () => {
