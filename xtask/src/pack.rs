@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use indicatif::HumanBytes;
 
-use crate::{build, node, process, workspace};
+use crate::{build, licences, node, process, workspace};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -16,6 +16,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     build::everything(!args.no_optimise)?;
+    // Before npm counts the package's files.
+    licences::write()?;
     let out = workspace::cache()?.join("packages");
     fs::create_dir_all(&out)?;
     let mut npm = node::npm();
