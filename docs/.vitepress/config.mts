@@ -6,6 +6,9 @@ if (!existsSync(new URL("../api/index.md", import.meta.url))) {
   throw new Error("The pages that are made of other files are missing: run `npm run generate`.");
 }
 
+/** Their tables take the room of the list of headings. */
+const WIDE = new Set(["benchmarks.md", "comparison.md", "see.md", "support.md"]);
+
 export default defineConfig({
   title: "Lexigraft",
   description: "Small transformers in a browser tab: keep the model, change its tokens.",
@@ -17,6 +20,9 @@ export default defineConfig({
   // A link that leads nowhere fails the build.
   ignoreDeadLinks: false,
   srcExclude: ["scripts/**"],
+  transformPageData: ({ relativePath, frontmatter }) => {
+    if (WIDE.has(relativePath)) frontmatter.aside = false;
+  },
   markdown: {
     config: (md) => {
       md.core.ruler.push("lexigraft-links", rewriteLinks);

@@ -4,8 +4,12 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Application } from "typedoc";
 import { PAGES, rewriteFromRoot } from "./links.mjs";
+import { differences } from "./support.mjs";
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+
+const wrong = await differences();
+if (wrong.length > 0) throw new Error(`docs/support.md: ${wrong.join("; ")}`);
 
 for (const [file, page] of Object.entries(PAGES)) {
   const text = await readFile(path(`../../${file}`), "utf8");
