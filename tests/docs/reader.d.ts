@@ -7,6 +7,7 @@ declare global {
   const stopButton: HTMLButtonElement;
   const controller: AbortController;
   const url: string;
+  const text: string;
   const lexigraft: lexigraftTypes.Lexigraft;
   const lx: lexigraftTypes.Lexigraft;
   const lm: lexigraftTypes.LanguageModel;

@@ -38,20 +38,44 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** One module of a page's blocks, each on the lines where it stands. */
+/** Which names a block imports from where. */
+function importsOf(text) {
+  return [...text.matchAll(IMPORT)].flatMap(([, list, from]) =>
+    list
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => name !== "")
+      .map((name) => ({ name, from })),
+  );
+}
+
+/** A page's blocks in modules: one, unless a block takes a name from elsewhere and so begins anew. */
+function groupsOf(blocks) {
+  const groups = [];
+  let known = new Map();
+  for (const block of blocks) {
+    const imports = importsOf(block.text);
+    if (groups.length === 0 || imports.some(({ name, from }) => (known.get(name) ?? from) !== from)) {
+      groups.push([]);
+      known = new Map();
+    }
+    groups.at(-1).push(block);
+    for (const { name, from } of imports) known.set(name, from);
+  }
+  return groups;
+}
+
+/** One module of blocks, each on the lines where it stands in its page. */
 function moduleOf(text, blocks) {
   const lines = text.split("\n").map(() => "");
   const imports = new Map();
   for (const block of blocks) {
-    const body = block.text.replaceAll(IMPORT, (whole, list, from) => {
-      const names = imports.get(from) ?? imports.set(from, new Set()).get(from);
-      for (const name of list.split(",")) if (name.trim() !== "") names.add(name.trim());
-      return "\n".repeat(whole.split("\n").length - 1);
-    });
+    for (const { name, from } of importsOf(block.text)) imports.set(name, from);
+    const body = block.text.replaceAll(IMPORT, (whole) => "\n".repeat(whole.split("\n").length - 1));
     lines[block.line - 1] = "{";
     for (const [at, line] of body.split("\n").entries()) lines[block.line + at] = line;
   }
-  const all = [...imports].map(([from, names]) => `import { ${[...names].join(", ")} } from "${from}";`);
+  const all = [...imports].map(([name, from]) => `import { ${name} } from "${from}";`);
   lines[0] = `export {}; ${all.join(" ")} ${lines[0]}`;
   return `${lines.join("\n")}\n${"}".repeat(blocks.length)}\n`;
 }
@@ -71,11 +95,24 @@ test("every block passes tsc --strict", async () => {
     const blocks = blocksOf(text).filter(({ language }) => language === "ts");
     if (blocks.length === 0) continue;
     count += blocks.length;
-    await writeFile(join(folder, `${page.replaceAll("/", "_")}.ts`), moduleOf(text, blocks));
+    for (const [at, group] of groupsOf(blocks).entries()) {
+      const name = `${page.replaceAll("/", "_")}${at === 0 ? "" : `-${at}`}.ts`;
+      await writeFile(join(folder, name), moduleOf(text, group));
+    }
   }
   assert.ok(count >= 20, `only ${count} blocks were found`);
   const { status, said } = check();
   assert.equal(status, 0, said.replaceAll("_", "/"));
+});
+
+test("a block that takes a name from elsewhere begins anew", () => {
+  const block = (text) => ({ text, line: 1 });
+  const page = block('import { A } from "a";');
+  assert.equal(groupsOf([page, block("A;"), block('import { A, B } from "a";')]).length, 1);
+  assert.deepEqual(
+    groupsOf([page, block('import { A } from "b";'), block("A;")]).map((group) => group.length),
+    [1, 2],
+  );
 });
 
 test("a block with an error does not pass", async () => {
