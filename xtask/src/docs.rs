@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: the site of `docs/`, and the pictures in it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -38,12 +39,29 @@ pub fn run(args: &Args) -> Result<()> {
 /// Builds the site; a link that leads nowhere fails. Returns its folder.
 pub fn build() -> Result<PathBuf> {
     let folder = workspace::root().join("docs");
-    node::packages_of(&folder)?;
+    packages(&folder)?;
     // TypeDoc reads the package's sources, whose types the workspace's packages complete.
     node::packages()?;
     process::run(node::npm().args(["run", "build", "--prefix", "docs"]))
         .context("the site did not build")?;
     Ok(folder.join(".vitepress").join("dist"))
+}
+
+/// Installs what `docs/package-lock.json` names, unless that was done. It is apart from the
+/// repository's packages, which nobody needs VitePress for.
+fn packages(folder: &Path) -> Result<()> {
+    let lock = fs::read_to_string(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules").join(".installed-lock.json");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    node::check()?;
+    process::say("Installing VitePress and TypeDoc");
+    let mut npm = node::npm();
+    npm.current_dir(folder);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    process::run(&mut npm).context("npm could not install the site's packages")?;
+    fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
 fn pictures() -> Result<()> {

@@ -1,7 +1,6 @@
 //! Node and the npm packages.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -31,15 +30,11 @@ pub fn check() -> Result<String> {
 
 /// Installs the packages that `package-lock.json` names, unless that was done since it changed.
 pub fn packages() -> Result<()> {
-    packages_of(&workspace::root())
-}
-
-/// As [`packages`], for a folder with a `package.json` and a lock of its own.
-pub fn packages_of(folder: &Path) -> Result<()> {
     check()?;
-    let lock = folder.join("package-lock.json");
-    let done = folder.join("node_modules").join(".package-lock.json");
-    let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    let root = workspace::root();
+    let lock = root.join("package-lock.json");
+    let done = root.join("node_modules").join(".package-lock.json");
+    let changed = |path: &std::path::Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     if let (Some(locked), Some(installed)) = (changed(&lock), changed(&done))
         && installed >= locked
     {
@@ -48,9 +43,8 @@ pub fn packages_of(folder: &Path) -> Result<()> {
     process::say("Installing the npm packages");
     // Scripts stay off: some packages try to download a browser or a binary when installed.
     let verb = if lock.exists() { "ci" } else { "install" };
-    let mut npm = npm();
-    npm.args([verb, "--ignore-scripts", "--no-audit", "--no-fund"]);
-    process::run(npm.current_dir(folder)).context("npm could not install the packages")
+    process::run(npm().args([verb, "--ignore-scripts", "--no-audit", "--no-fund"]))
+        .context("npm could not install the packages")
 }
 
 /// `npm` in the repository's root.
