@@ -25,10 +25,9 @@ before(async () => {
     types: ["node"],
     typeRoots: [join(root, "node_modules", "@types")],
     skipLibCheck: true,
-    paths: {
-      lexigraft: [join(root, "pkg", "src", "index.ts")],
-      "lexigraft/*": [join(root, "pkg", "src", "*.ts")],
-    },
+    paths: Object.fromEntries(
+      (await entries()).map((entry) => [entry, [join(root, "pkg", "src", "index.ts")]]),
+    ),
   };
   const glue = join(root, "pkg", "src", "wasm-glue.d.ts");
   await writeFile(
@@ -37,6 +36,15 @@ before(async () => {
   );
 });
 after(() => rm(folder, { recursive: true, force: true }));
+
+/** The package's entries for people, which all have the types of the first. */
+async function entries() {
+  const { exports } = JSON.parse(await read("pkg/package.json"));
+  const others = ["./worker", "./thread", "./wasm/*", "./package.json"];
+  return Object.keys(exports)
+    .filter((entry) => !others.includes(entry))
+    .map((entry) => entry.replace(/^\./, "lexigraft"));
+}
 
 /** Which names a block imports from where. */
 function importsOf(text) {
