@@ -1,6 +1,6 @@
 // What the documentation points at is there: links, and files of the repository named in it.
 import assert from "node:assert/strict";
-import { access } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import { rewrite, rewriteFromRoot } from "../../docs/scripts/links.mjs";
@@ -57,6 +57,28 @@ test("every file of the repository that is named in code is there", async () => 
     }
   }
   assert.ok(count > 25, `only ${count} files were named`);
+  assert.deepEqual(missing, []);
+});
+
+test("every test of a crate that a command names is there", async () => {
+  const crates = await readdir(join(root, "crates"));
+  const missing = [];
+  let count = 0;
+  for (const page of await pages()) {
+    for (const { language, text } of blocksOf(await read(page))) {
+      if (language !== "sh") continue;
+      for (const [, name] of text.matchAll(/--test ([a-z_]+)/g)) {
+        count += 1;
+        const places = crates.flatMap((crate) => [
+          `crates/${crate}/tests/${name}.rs`,
+          `crates/${crate}/tests/${name}/main.rs`,
+        ]);
+        const there = await Promise.all(places.map(exists));
+        if (!there.includes(true)) missing.push(`${page}: ${name}`);
+      }
+    }
+  }
+  assert.ok(count >= 7, `only ${count} tests were named`);
   assert.deepEqual(missing, []);
 });
 
