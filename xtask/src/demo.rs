@@ -63,7 +63,8 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn open(address: &str) -> bool {
+/// Opens an address in the default browser; returns whether one was started.
+pub fn open(address: &str) -> bool {
     let mut command = if cfg!(target_os = "macos") {
         Command::new("open")
     } else if cfg!(windows) {

@@ -7,7 +7,9 @@ mod build;
 mod cli;
 mod debian;
 mod demo;
+mod docs;
 mod http;
+mod licences;
 mod models;
 mod node;
 mod pack;
@@ -15,6 +17,7 @@ mod peers;
 mod process;
 mod report;
 mod setup;
+mod supply_chain;
 mod test;
 mod wasm_bindgen;
 mod wasm_toolchain;
@@ -54,6 +57,10 @@ enum Command {
     Cli(cli::Args),
     /// Make the npm package's tarball, optimised, and tell its sizes
     Pack(pack::Args),
+    /// Build the documentation's site
+    Docs(docs::Args),
+    /// Check licences, sources and known faults of everything that is depended on
+    SupplyChain(supply_chain::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +73,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Cli(args) => cli::run(&args),
         Command::Pack(args) => pack::run(&args),
+        Command::Docs(args) => docs::run(&args),
+        Command::SupplyChain(args) => supply_chain::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

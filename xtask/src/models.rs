@@ -3,7 +3,7 @@
 
 mod manual;
 mod store;
-mod table;
+pub mod table;
 mod texts;
 
 use std::fs;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use indicatif::HumanBytes;
 use sha2::{Digest, Sha256};
 
-use crate::{build, node, process, workspace};
+use crate::{build, licences, node, process, workspace};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -18,6 +18,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     build::everything(!args.no_optimise)?;
+    // Before npm counts the package's files.
+    licences::write()?;
     let out = workspace::cache()?.join("packages");
     fs::create_dir_all(&out)?;
     let mut npm = node::npm();

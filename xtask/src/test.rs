@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::build::{self, Module};
 use crate::report::{Counts, Report};
-use crate::{browser, models, node, process, workspace};
+use crate::{browser, docs, models, node, process, supply_chain, workspace};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -64,6 +64,12 @@ fn native(report: &mut Report, quick: bool) {
     report.stage("xtask tests", |tests| {
         counted(process::cargo()?.args(["test", "-p", "xtask"]), tests)
     });
+    report.stage("licences of the crates", |_| {
+        if !supply_chain::check_if_ready()? {
+            println!("  cargo-deny is not there; `cargo xtask supply-chain` installs it");
+        }
+        Ok(())
+    });
     if !quick {
         report.stage("rust lints", |_| {
             let mut cargo = process::cargo()?;
@@ -91,9 +97,10 @@ fn web(report: &mut Report) {
         process::run(node::npm().args(["run", "check", "-w", "pkg"]))
     });
     report.stage("package tests", |tests| workspace_tests("pkg", tests));
-    report.stage("benchmark report tests", |tests| {
+    report.stage("report and docs tests", |tests| {
         workspace_tests("tests", tests)
     });
+    report.stage("documentation site", |_| docs::build().map(drop));
 }
 
 /// The unit tests of one of the npm workspaces, which need no browser.

@@ -45,7 +45,7 @@ pub struct DeviceLimits {
 }
 
 impl ComputeDevice {
-    /// Acquires the device and runs the self-test of [`ComputeDevice::self_test`].
+    /// Acquires the device and has it compute a small case, whose result is known.
     ///
     /// The wgpu runtime may be initialised once per process or module; clone the device after.
     ///

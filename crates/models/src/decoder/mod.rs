@@ -1,7 +1,7 @@
 //! Decoder-only transformers: pre-normalised blocks of grouped-query attention and SwiGLU.
 //!
-//! [`config`] holds the sizes that any checkpoint format must give; [`llama`] names the tensors
-//! of one family. A further family is a further file beside it and a row in [`families`].
+//! [`DecoderConfig`] holds the sizes that any checkpoint format must give; [`llama`] names the
+//! tensors of one family. A further family is a further file beside it and a name in [`FAMILIES`].
 
 mod attention;
 mod block;
