@@ -27,7 +27,8 @@ async function perToken(options, tokens = 4) {
     const after = await page.call("countedGpu");
     return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - before[name]]));
   };
-  await counted(1 + tokens);
+  // The first generations of each length still grow CubeCL's pool.
+  for (const length of [1 + tokens, 1, 1 + tokens]) await counted(length);
   const [short, long] = [await counted(1), await counted(1 + tokens)];
   return Object.fromEntries(
     Object.entries(long).map(([name, value]) => [name, (value - short[name]) / tokens]),
@@ -57,9 +58,7 @@ test("four greedy tokens can share a write, two submissions and a readback", asy
   assert.equal(counts.writes, 1 / 4);
   assert.equal(counts.readbacks, 1 / 4);
   assert.equal(counts.bytesReadBack, 4);
-  assert.equal(counts.shaders + counts.pipelines, 0);
-  // CubeCL's pool still takes a buffer now and then, as four tokens' states are alive at once.
-  assert.ok(counts.buffers <= 1, `${counts.buffers} buffers`);
+  assert.equal(counts.buffers + counts.shaders + counts.pipelines, 0);
 });
 
 test("a drawn token reads back the likeliest alone", async (t) => {
