@@ -36,6 +36,9 @@ pub(crate) struct Adjacency {
     steps: Vec<Step>,
     left_edges: Vec<Span>,
     right_edges: Vec<Span>,
+    /// Tokens as a forest in which the left half of each is above it: those with a symbol at their
+    /// left edge are numbered from its own number on, one after the other.
+    numbers: Vec<Span>,
     /// The greatest rank inside a token; only while building.
     tallest: Vec<u32>,
 }
@@ -63,11 +66,14 @@ impl Adjacency {
             steps: Vec::new(),
             left_edges: vec![Span::default(); vocab_size],
             right_edges: vec![Span::default(); vocab_size],
+            numbers: vec![Span::default(); vocab_size],
             tallest: vec![0; vocab_size],
         };
+        let mut built: Vec<(u32, Option<u32>)> = Vec::with_capacity(vocab_size);
         for symbol in symbols {
             let span = adjacency.push_steps(None, symbol, 0);
             adjacency.set(symbol, span, span, 0);
+            built.push((symbol, None));
         }
         // A token is longer than its halves: by length, halves come first.
         let mut order: Vec<(u32, u32)> = (0u32..)
@@ -76,23 +82,61 @@ impl Adjacency {
             .collect();
         order.sort_unstable();
         for (_, rank) in order {
-            if let Some([left, right, merged]) = merges.get(rank as usize) {
-                adjacency.derive(*left, *right, *merged);
+            if let Some([left, right, merged]) = merges.get(rank as usize)
+                && adjacency.derive(*left, *right, *merged)
+            {
+                built.push((*merged, Some(*left)));
             }
         }
+        adjacency.number(&built);
         adjacency.tallest = Vec::new();
         adjacency.steps.shrink_to_fit();
         adjacency
     }
 
-    /// Records that `merged` is built of `left` and `right`, if an encoder builds it so. Of all
-    /// ways to cut a token in two at most one is.
-    fn derive(&mut self, left: u32, right: u32, merged: u32) {
+    /// Numbers the tokens, given with their left halves and behind them.
+    fn number(&mut self, built: &[(u32, Option<u32>)]) {
+        let mut free = vec![0u32; self.numbers.len()];
+        for (token, above) in built.iter().rev() {
+            let len = match self.numbers.get_mut(*token as usize) {
+                Some(own) => {
+                    own.len += 1;
+                    own.len
+                }
+                None => continue,
+            };
+            if let Some(above) = above.and_then(|above| self.numbers.get_mut(above as usize)) {
+                above.len += len;
+            }
+        }
+        let mut roots = 0;
+        for (token, above) in built {
+            let len = self.span(&self.numbers, *token).len;
+            let next = match above {
+                Some(above) => free.get_mut(*above as usize),
+                None => Some(&mut roots),
+            };
+            let Some(next) = next else { continue };
+            let start = *next;
+            *next += len;
+            if let (Some(own), Some(free)) = (
+                self.numbers.get_mut(*token as usize),
+                free.get_mut(*token as usize),
+            ) {
+                own.start = start;
+                *free = start + 1;
+            }
+        }
+    }
+
+    /// Records that `merged` is built of `left` and `right`, if an encoder builds it so, and tells
+    /// whether it does. Of all ways to cut a token in two at most one is.
+    fn derive(&mut self, left: u32, right: u32, merged: u32) -> bool {
         if self.is_reachable(merged) || !self.is_reachable(left) || !self.is_reachable(right) {
-            return;
+            return false;
         }
         let Meeting::Joined(rank) = self.meet(left, right) else {
-            return;
+            return false;
         };
         let tall = |token: u32| self.tallest.get(token as usize).copied().unwrap_or(0);
         let (tall_left, tall_right) = (tall(left), tall(right));
@@ -108,6 +152,12 @@ impl Adjacency {
         let right_edge = self.push_steps(Some(right_span), merged, right_until);
         let tallest = tall_left.max(tall_right).max(rank);
         self.set(merged, left_edge, right_edge, tallest);
+        true
+    }
+
+    /// Where [`After`] looks a token up.
+    pub(crate) fn number_of(&self, token: u32) -> u32 {
+        self.span(&self.numbers, token).start
     }
 
     /// Appends the steps of `span`, whose last one now ends, and then the token itself.
@@ -195,20 +245,19 @@ impl Adjacency {
 
     /// The tokens that [`adjacent`](Self::adjacent) allows after `left`, to be asked many times.
     pub(crate) fn after(&self, left: u32) -> After<'_> {
-        let mut partners = vec![0u64; self.left_edges.len().div_ceil(64)];
+        let mut suspects = vec![0u64; self.numbers.len() / 64 + 1];
         for step in self.edge(&self.right_edges, left) {
             for (right, merge) in self.merges.row(step.token) {
-                if step.until > merge.rank
-                    && let Some(word) = partners.get_mut(right as usize / 64)
-                {
-                    *word |= 1 << (right % 64);
+                if step.until > merge.rank {
+                    let span = self.span(&self.numbers, right);
+                    fill(&mut suspects, span.start as usize, span.len as usize);
                 }
             }
         }
         After {
             adjacency: self,
             left,
-            partners,
+            suspects,
         }
     }
 
@@ -219,7 +268,8 @@ impl Adjacency {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.merges.heap_bytes()
             + self.steps.capacity() * size_of::<Step>()
-            + (self.left_edges.capacity() + self.right_edges.capacity()) * size_of::<Span>()
+            + (self.left_edges.capacity() + self.right_edges.capacity() + self.numbers.capacity())
+                * size_of::<Span>()
     }
 }
 
@@ -228,23 +278,31 @@ impl Adjacency {
 pub(crate) struct After<'a> {
     adjacency: &'a Adjacency,
     left: u32,
-    /// The symbols that a symbol of the left token's edge could be joined with. Most tokens have
-    /// none at their own edge, and nothing has to be replayed.
-    partners: Vec<u64>,
+    /// By number, the tokens that have a symbol at their left edge which could be joined with one
+    /// at the left token's right edge. Most have none, and nothing has to be replayed.
+    suspects: Vec<u64>,
 }
 
 impl After<'_> {
-    /// As [`Adjacency::adjacent`].
-    pub(crate) fn allows(&self, right: u32) -> bool {
-        let adjacency = self.adjacency;
-        let partner = |step: &Step| {
-            let word = self.partners.get(step.token as usize / 64);
-            word.is_some_and(|word| word >> (step.token % 64) & 1 == 1)
-        };
-        let edge = adjacency.edge(&adjacency.left_edges, right);
-        adjacency.is_reachable(self.left)
-            && !edge.is_empty()
-            && (!edge.iter().any(partner)
-                || matches!(adjacency.meet(self.left, right), Meeting::Apart))
+    /// As [`Adjacency::adjacent`], for two tokens that the encoder writes; `number` is the right
+    /// one's.
+    pub(crate) fn allows(&self, right: u32, number: u32) -> bool {
+        let word = self.suspects.get(number as usize / 64).copied();
+        word.unwrap_or(0) >> (number % 64) & 1 == 0
+            || matches!(self.adjacency.meet(self.left, right), Meeting::Apart)
+    }
+}
+
+/// Sets `len` bits from `start` on.
+fn fill(words: &mut [u64], start: usize, len: usize) {
+    let end = start + len;
+    for (at, word) in words.iter_mut().enumerate().skip(start / 64) {
+        let first = at * 64;
+        if first >= end {
+            break;
+        }
+        let from = start.saturating_sub(first);
+        let to = (end - first).min(64);
+        *word |= (u64::MAX >> (64 - (to - from))) << from;
     }
 }

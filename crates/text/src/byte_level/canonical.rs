@@ -15,7 +15,7 @@ use super::classes::{Class, completions, contraction_letters};
 use super::outcomes::{Outcome, Outcomes};
 use super::split::SplitRule;
 use super::units::{Join, Unit, characters, forget_letters, seen_by, shorten};
-use super::{ByteVocabulary, Canon};
+use super::{ByteVocabulary, Canon, Mark};
 
 /// What must be known of a sequence of tokens to tell which tokens may follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +141,7 @@ fn is_contracted(class: Class) -> bool {
 }
 
 /// Whether a token ends in the beginning of a contraction of two letters.
-fn begins_contraction(bytes: &[u8]) -> bool {
+pub(super) fn begins_contraction(bytes: &[u8]) -> bool {
     matches!(bytes, [.., b'\'', letter] if b"rvlRVL".contains(letter))
 }
 
@@ -370,51 +370,51 @@ impl<'a> Check<'a> {
     /// Whether the sequence with the token at `place` of the trie is canonical so far.
     pub fn allows(&mut self, place: usize) -> bool {
         let (canon, state) = (self.canon, self.state);
+        let Some(mark) = canon.marks.get(place).filter(|mark| mark.is_written) else {
+            return false;
+        };
         let trie = self.vocabulary.trie();
-        let (id, bytes) = (trie.id(place), trie.token(place));
-        let is_added = canon.is_added(id);
-        if !is_added && !canon.adjacency.is_reachable(id) {
-            return false;
+        let touched = mark.is_added || mark.touches_added || state.recent != Recent::default();
+        if touched || mark.is_fallback || mark.begins_contraction {
+            let (id, bytes) = (trie.id(place), trie.token(place));
+            let added = || canon.added.push(&state.recent, id, bytes, mark.is_added);
+            if touched && added().is_none() || !canon.completes_rightly(state, id, bytes) {
+                return false;
+            }
+            if mark.begins_contraction {
+                return canon.push(state, id, bytes).is_some();
+            }
         }
-        let touched = is_added || state.recent != Recent::default() || canon.touches_added(place);
-        if touched
-            && canon
-                .added
-                .push(&state.recent, id, bytes, is_added)
-                .is_none()
-            || !canon.completes_rightly(state, id, bytes)
-        {
-            return false;
-        }
-        if begins_contraction(bytes) {
-            return canon.push(state, id, bytes).is_some();
-        }
-        let outcome = self.outcome(place, bytes, is_added);
+        let outcome = self.outcome(place, mark);
         if outcome.apart || !outcome.joined {
             return outcome.apart;
         }
-        state.last.is_none_or(|last| {
-            let after = self
-                .after
-                .get_or_insert_with(|| canon.adjacency.after(last));
-            after.allows(id)
-        })
+        let Some(last) = state.last else {
+            return true;
+        };
+        if mark.is_added || canon.is_added(last) {
+            return canon.adjacency.adjacent(last, trie.id(place));
+        }
+        let after = self
+            .after
+            .get_or_insert_with(|| canon.adjacency.after(last));
+        after.allows(trie.id(place), mark.number)
     }
 
-    fn outcome(&self, place: usize, bytes: &[u8], is_added: bool) -> Outcome {
+    fn outcome(&self, place: usize, mark: &Mark) -> Outcome {
         let (canon, state) = (self.canon, self.state);
-        let slot = canon.slot(place, self.near_apostrophe);
-        if let Some(outcome) = slot.and_then(|slot| self.outcomes.get(slot)) {
+        let slot = canon.slot(mark, self.near_apostrophe);
+        if let Some(outcome) = self.outcomes.get(slot) {
             return outcome;
         }
-        let shape = slot.and_then(|slot| canon.shapes.get(slot));
-        let outcome = match shape {
+        let outcome = match canon.shapes.get(slot) {
             Some(shape) => self.of_shape(shape),
-            None => canon.outcome(&canon.extend(state, bytes, is_added)),
+            None => {
+                let bytes = self.vocabulary.trie().token(place);
+                canon.outcome(&canon.extend(state, bytes, mark.is_added))
+            }
         };
-        if let Some(slot) = slot {
-            self.outcomes.set(slot, outcome);
-        }
+        self.outcomes.set(slot, outcome);
         outcome
     }
 

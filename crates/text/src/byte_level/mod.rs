@@ -25,6 +25,7 @@ use crate::vocabulary::Kind;
 use crate::{TextError, Tokenizer};
 use added::AddedTokens;
 use adjacency::Adjacency;
+use canonical::begins_contraction;
 use outcomes::KnownOutcomes;
 use units::{Join, Unit, characters, forget_letters, shorten};
 
@@ -84,7 +85,14 @@ struct Mark {
     /// Its shape; from the number of shapes on, one of the tokens that begin or end inside a
     /// character or are added.
     slot: u32,
+    /// See [`Adjacency::number_of`].
+    number: u32,
     touches_added: bool,
+    is_added: bool,
+    is_fallback: bool,
+    /// Whether the encoder ever writes it; so it is with added ones.
+    is_written: bool,
+    begins_contraction: bool,
 }
 
 impl ByteVocabulary {
@@ -314,9 +322,16 @@ impl Canon {
                 without += 1;
                 u32::MAX - without
             };
+            let id = trie.id(place);
+            let is_added = self.is_added(id);
             self.marks.push(Mark {
                 slot,
+                number: self.adjacency.number_of(id),
                 touches_added: self.added.may_start_in(token),
+                is_added,
+                is_fallback: self.is_fallback(id),
+                is_written: is_added || self.adjacency.is_reachable(id),
+                begins_contraction: begins_contraction(token),
             });
         }
         // Those without a shape come behind the shapes, in the order in which they were met.
@@ -340,17 +355,13 @@ impl Canon {
         self.fallback.binary_search(&id).is_ok()
     }
 
-    /// Where outcomes of the token at a place are kept.
-    fn slot(&self, place: usize, near_apostrophe: bool) -> Option<usize> {
-        let slot = self.marks.get(place)?.slot as usize;
+    /// Where outcomes of a token are kept.
+    fn slot(&self, mark: &Mark, near_apostrophe: bool) -> usize {
+        let slot = mark.slot as usize;
         match self.plain_shapes.get(slot) {
-            Some(plain) if !near_apostrophe => Some(*plain as usize),
-            _ => Some(slot),
+            Some(plain) if !near_apostrophe => *plain as usize,
+            _ => slot,
         }
-    }
-
-    fn touches_added(&self, place: usize) -> bool {
-        self.marks.get(place).is_some_and(|mark| mark.touches_added)
     }
 
     fn encode(&self, text: &[u8]) -> Result<Vec<u32>, TextError> {
