@@ -1,6 +1,5 @@
 import { LexigraftError } from "lexigraft";
 import type { App } from "../app.ts";
-import { watchAll } from "../cell.ts";
 import { el, uniqueId } from "../dom.ts";
 import { defaultModel, type ModelFiles, nameOf, sortFiles } from "../models.ts";
 import type { ModelSource } from "../session.ts";
@@ -159,9 +158,8 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
       url.reportValidity();
     }
   }
-  watchAll([session.loading, session.model], () => {
-    loadButton.disabled = session.loading.value !== null;
-    loadButton.textContent = session.model.value ? "Load and replace" : "Load model";
+  session.model.watch((model) => {
+    loadButton.textContent = model ? "Load and replace" : "Load model";
   });
 
   /** Weights are loaded at once; tokenizer and config alone wait for the next load. */
@@ -212,7 +210,7 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
       el("p", { class: "note" }, "Tokens of prompt and answer together. Less saves memory."),
     ),
     loadButton,
-    progressPanel(session),
+    progressPanel(session, loadButton),
     modelInfo(session),
     devicePanel(app),
     cachePanel(session),
