@@ -1,11 +1,13 @@
 import {
   type ByteModel,
   type CacheEntry,
+  type CacheUsage,
   type DeviceInfo,
   type EngineMemory,
   type EnsembleOptions,
   type LanguageModel,
   Lexigraft,
+  openCache,
   type Source,
 } from "lexigraft";
 import { Cell } from "./cell.ts";
@@ -50,6 +52,12 @@ export interface LoadState {
   fromCache: boolean;
 }
 
+/** The downloaded files that the browser keeps. */
+export interface Stored {
+  entries: CacheEntry[];
+  usage: CacheUsage;
+}
+
 /**
  * The one device and the one model that all tabs share. Every fault ends in `error`; the session
  * stays usable after each.
@@ -60,8 +68,10 @@ export class Session {
   readonly loading = new Cell<LoadState | null>(null);
   readonly running = new Cell(false);
   readonly error = new Cell<ShownError | null>(null);
-  readonly stored = new Cell<CacheEntry[]>([]);
+  readonly stored = new Cell<Stored>({ entries: [], usage: { bytes: 0, unfinishedBytes: 0 } });
 
+  /** It needs no engine: what is stored can be deleted when no device works. */
+  readonly #cache = openCache();
   #lexigraft: Lexigraft | undefined;
   #partner: { file: File; lexigraft: Lexigraft; lm: LanguageModel } | undefined;
   #starting: Promise<Lexigraft> | undefined;
@@ -266,8 +276,7 @@ export class Session {
 
   async deleteStored(url?: string): Promise<void> {
     try {
-      const lexigraft = await this.#ensure(this.engine.value.choice);
-      await (url === undefined ? lexigraft.cache.clear() : lexigraft.cache.delete(url));
+      await (url === undefined ? this.#cache.clear() : this.#cache.delete(url));
     } catch (error) {
       this.report(error);
     }
@@ -276,7 +285,9 @@ export class Session {
 
   async refreshStored(): Promise<void> {
     // A cache that cannot be listed is as good as empty, and no reason for an error panel.
-    this.stored.set((await quietly(this.#lexigraft?.cache.list())) ?? []);
+    const entries = (await quietly(this.#cache.list())) ?? [];
+    const usage = (await quietly(this.#cache.usage())) ?? { bytes: 0, unfinishedBytes: 0 };
+    this.stored.set({ entries, usage });
   }
 
   /** Shows an error; a lost device takes its model along and is started again on the next load. */
