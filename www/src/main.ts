@@ -2,6 +2,7 @@ import { createApp } from "./app.ts";
 import { byId } from "./dom.ts";
 import { mountDrop } from "./drop.ts";
 import { isTokenizerAlone } from "./graft/tokenizers.ts";
+import { installServiceWorker } from "./offline.ts";
 import { mountErrors } from "./panels/error.ts";
 import { mountModelPanel } from "./panels/model.ts";
 import { Session } from "./session.ts";
@@ -53,4 +54,4 @@ session.running.watch((running) => {
   state.running = String(running);
 });
 
-void session.start();
+if (!(await installServiceWorker())) await session.start();
