@@ -18,6 +18,8 @@ export interface DownloadOptions {
   trusting?: boolean;
   /** What was written cannot be relied on, and `open` is not called before the next answer. */
   onSpoiled?: () => void;
+  /** The bytes are kept by other means: the browser's own cache would keep them a second time. */
+  keptElsewhere?: boolean;
   /** Told each time a failed download is tried again. */
   onRetry?: (error: LexigraftError, loaded: number) => void;
   fetch?: Fetch;
@@ -135,12 +137,14 @@ class Download {
   }
 
   #ask(rest: boolean): Promise<Response> {
-    const { signal, fetch } = this.options;
+    const { signal, fetch, keptElsewhere } = this.options;
     const part = this.#part;
     const headers = rest && part ? rangeHeaders(this.url, part.loaded, part.head) : undefined;
     return fetchOk(this.url, {
       signal,
       ...(fetch ? { fetch } : {}),
+      // A part must come from the server: browsers' caches put parts together by rules of their own.
+      ...(keptElsewhere || headers ? { cache: "no-store" as const } : {}),
       // 416: the file is shorter than what is here of it.
       ...(headers ? { headers, allow: 416 } : {}),
     });

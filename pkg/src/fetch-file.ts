@@ -168,6 +168,7 @@ async function fetchTo(url: string, options: FetchFileOptions, target?: CachePla
       onRetry: (error) =>
         onWarning({ code: "connection-cut", message: `${error.message} The download is tried again.` }),
       trusting: sha256 !== undefined,
+      keptElsewhere: target !== undefined,
       ...(kept ? { kept } : {}),
       ...(options.fetch ? { fetch: options.fetch } : {}),
       ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),

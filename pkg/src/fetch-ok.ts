@@ -11,6 +11,8 @@ export interface FetchOptions {
   headers?: Record<string, string>;
   /** A status that is no failure to the caller. */
   allow?: number;
+  /** How the browser's own cache takes part. */
+  cache?: RequestCache;
 }
 
 /** Failures that may go away by themselves, and how long the server asks to wait, in milliseconds. */
@@ -29,7 +31,7 @@ export function waitBeforeRetry(error: unknown): number | undefined {
 
 /** Fetches an address and refuses everything that is not a file: other statuses, and web pages. */
 export async function fetchOk(url: string, options: FetchOptions = {}): Promise<Response> {
-  const { signal, hint, headers } = options;
+  const { signal, hint, headers, cache } = options;
   throwIfAborted(signal);
   const doFetch: Fetch = options.fetch ?? ((input, init) => fetch(input, init));
   let response: Response;
@@ -37,6 +39,7 @@ export async function fetchOk(url: string, options: FetchOptions = {}): Promise<
     response = await doFetch(url, {
       ...(signal === undefined ? {} : { signal }),
       ...(headers === undefined ? {} : { headers }),
+      ...(cache === undefined ? {} : { cache }),
     });
   } catch (cause) {
     if (signal?.aborted) throw abortError(signal);

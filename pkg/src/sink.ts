@@ -188,11 +188,8 @@ export class CacheSink implements Sink {
 
   /** Moves what was written so far into memory, which works where writes reach the file at once. */
   async #rescue(cause: unknown): Promise<void> {
-    const { store, head, whenFull } = this.target;
-    if (whenFull === "fail" && isQuotaError(cause)) {
-      const lack = await shortage(store, Number.MAX_SAFE_INTEGER);
-      throw quotaError({ needed: head.total, available: lack?.available }, cause);
-    }
+    const { store, whenFull } = this.target;
+    if (whenFull === "fail" && isQuotaError(cause)) throw quotaError(this.#lack(), cause);
     const writer = this.#writer;
     try {
       await writer?.close();
@@ -217,15 +214,19 @@ export class CacheSink implements Sink {
   }
 
   #fellBack(error: unknown): void {
-    const { head, warn } = this.target;
     const why = error instanceof Error ? error.message : String(error);
-    if (isQuotaError(error)) this.#full({ needed: head.total, available: undefined }, error);
+    if (isQuotaError(error)) this.#full(this.#lack(), error);
     else {
-      warn({
+      this.target.warn({
         code: "cache-unavailable",
         message: `The file could not be cached and is kept in memory. ${why}`,
       });
     }
+  }
+
+  /** Browsers may say that they have more room than they give: what could be written is what there was. */
+  #lack(): Shortage {
+    return { needed: this.target.head.total, available: this.#written };
   }
 
   #full(lack: Shortage, cause?: unknown): void {

@@ -11,7 +11,7 @@ import { mountTabs } from "./tab-bar.ts";
 import { themeToggle } from "./theme.ts";
 
 const settings = readSettings();
-const session = new Session(settings.device);
+const session = new Session(settings.device, installServiceWorker());
 const app = createApp(session, settings);
 
 byId("top-end").append(themeToggle());
@@ -54,4 +54,4 @@ session.running.watch((running) => {
   state.running = String(running);
 });
 
-if (!(await installServiceWorker())) await session.start();
+void session.start();

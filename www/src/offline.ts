@@ -7,23 +7,21 @@ const PATIENCE_MS = 5000;
 
 /**
  * Installs the service worker, and reloads the page once where that makes it cross-origin isolated, which gives the
- * CPU engine its threads; `?coi=0` in the address leaves that out. Resolves to true when the page is about to be
- * reloaded: nothing needs to be started then. Never rejects, and takes a few seconds at most.
+ * CPU engine its threads; `?coi=0` in the address leaves that out. Resolves when the page may start, after a few
+ * seconds at most; never when the page is about to be reloaded. It does not reject.
  */
-export async function installServiceWorker(): Promise<boolean> {
-  if (!import.meta.env.PROD) return false;
+export async function installServiceWorker(): Promise<void> {
   const { serviceWorker } = navigator;
   // Missing in pages without https, and in some private windows.
-  if (serviceWorker === undefined) return false;
+  if (!import.meta.env.PROD || serviceWorker === undefined) return;
   try {
     const address = new URL("service-worker.js", document.baseURI);
     const registered: ServiceWorkerRegistration | undefined = await serviceWorker.register(address);
     // What is fetched from here on goes through the worker, which keeps it.
-    if (registered === undefined || !(await inTime(controlled(serviceWorker, registered)))) return false;
-    return reloadToIsolate();
+    if (registered === undefined || !(await inTime(controlled(serviceWorker, registered)))) return;
+    if (reloadToIsolate()) await new Promise(() => undefined);
   } catch {
     // Storage is forbidden or full: the page works as it would without.
-    return false;
   }
 }
 
@@ -49,6 +47,7 @@ function inTime(done: Promise<boolean>): Promise<boolean> {
   return Promise.race([done, late]);
 }
 
+/** True when the page is being reloaded. */
 function reloadToIsolate(): boolean {
   if (self.crossOriginIsolated) {
     sessionStorage.removeItem(RELOADED);

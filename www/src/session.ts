@@ -78,7 +78,11 @@ export class Session {
   #load: { abort: AbortController; ended: Promise<unknown> } | undefined;
   #run: { abort: AbortController; ended: Promise<unknown> } | undefined;
 
-  constructor(choice: DeviceChoice) {
+  /** No engine starts before `ready`. */
+  constructor(
+    choice: DeviceChoice,
+    private readonly ready: Promise<void> = Promise.resolve(),
+  ) {
     this.engine = new Cell<EngineState>({ status: "starting", choice });
   }
 
@@ -320,6 +324,7 @@ export class Session {
   async #create(choice: DeviceChoice): Promise<Lexigraft> {
     this.engine.set({ status: "starting", choice });
     try {
+      await this.ready;
       const lexigraft = await Lexigraft.create({ device: choice });
       this.#lexigraft = lexigraft;
       this.engine.set({ status: "ready", choice, device: lexigraft.device });
