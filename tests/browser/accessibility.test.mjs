@@ -178,6 +178,11 @@ test("the keyboard alone goes through the tabs, loads a model and generates", as
 
   await keyboard.press("Tab");
   assert.match((await focused(page)).name, /Skip to the work area/);
+  const hidden = await page.evaluate(() => {
+    const bar = document.querySelector("#tab-list");
+    return bar.scrollWidth - bar.clientWidth;
+  });
+  assert.equal(hidden, 0, "pixels of the tabs are beyond the edge");
   await tabTo("tab-generate");
   for (const tab of [...tabs.slice(1), tabs[0]]) {
     await keyboard.press("ArrowRight");

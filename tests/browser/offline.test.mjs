@@ -147,7 +147,10 @@ test("a model of another host is asked of that host, and nothing else is", async
     await app.loaded();
     assert.deepEqual(strangers(), [`${hub.url}/${SMOLLM2}`]);
     await app.get("cache").locator("summary").click();
-    await app.get("cache-entry").filter({ hasText: new URL(hub.url).host }).waitFor();
+    await app
+      .get("cache-entry")
+      .filter({ hasText: new URL(hub.url).host })
+      .waitFor();
   } finally {
     await hub.close();
   }
