@@ -110,14 +110,22 @@ test("?coi=0 leaves the page as the host serves it, with one thread, without a n
   await site.restart();
 });
 
-test("a new version of the page is there with the next visit", async () => {
-  site.edit((html) => html.replace("<title>Lexigraft", "<title>Newer"));
-  await open("/");
-  assert.match(await app.page.title(), /^Newer/);
-  await site.stop();
-  await open("/");
-  assert.match(await app.page.title(), /^Newer/);
+test("a new version of the page is there with the next visit, and then offline", async () => {
+  site.publish("Newer");
+  for (const network of [true, false]) {
+    if (!network) await site.stop();
+    await open("/");
+    assert.match(await app.page.title(), /^Newer/);
+    assert.equal(await isolated(), true);
+    assert.match(await device(), /[2-9] threads/);
+  }
   await site.restart();
+  // The new service worker has taken over, and thrown away what only the old page used.
+  await app.page.waitForFunction(async () => {
+    const [name, ...others] = await caches.keys();
+    const kept = (await (await caches.open(name)).keys()).map(({ url }) => url);
+    return others.length === 0 && kept.every((url) => !url.includes("/assets/") || url.includes("/newer-"));
+  });
 });
 
 test("a reload past the service worker mends itself and is no loop", async () => {

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import http from "node:http";
 import { extname, join, normalize, sep } from "node:path";
 import { folders } from "./paths.mjs";
@@ -17,11 +17,13 @@ const types = {
 
 /**
  * A host of static files as one finds it: the built page below `base`, the models beside it, no ranges, no
- * special headers unless given. `edit` changes the page's HTML, as a new version of the page would.
+ * special headers unless given.
  */
 export async function startStaticSite({ base = "/", headers = {} } = {}) {
   const seen = [];
-  let edit = (html) => html;
+  /** What the names of the build's files begin with, and what the title does. */
+  let version = { prefix: "", title: "Lexigraft" };
+  const assets = await readdir(join(folders.page, "assets"));
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     seen.push(pathname);
@@ -33,9 +35,12 @@ export async function startStaticSite({ base = "/", headers = {} } = {}) {
   const listen = (port) => new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
 
   async function answer(pathname, response) {
-    const path = pathname.startsWith(base)
-      ? await locate(decodeURIComponent(pathname.slice(base.length)))
-      : undefined;
+    const { prefix, title } = version;
+    const wanted = decodeURIComponent(pathname.slice(base.length));
+    const old = prefix === "" ? undefined : /^assets\/(.*)/.exec(wanted)?.[1];
+    // A host has the files of its last version alone.
+    const gone = !pathname.startsWith(base) || (old !== undefined && !old.startsWith(prefix));
+    const path = gone ? undefined : await locate(wanted.replace(`assets/${prefix}`, "assets/"));
     if (path === undefined) {
       response.writeHead(404, { "content-type": "text/html" });
       return response.end("<!doctype html><title>Not found</title>");
@@ -43,8 +48,10 @@ export async function startStaticSite({ base = "/", headers = {} } = {}) {
     const type = types[extname(path)] ?? "application/octet-stream";
     // As hosts of static pages do: caches may keep a file for a while.
     const cached = { "cache-control": "max-age=600", "content-type": type, ...headers };
-    if (extname(path) === ".html") {
-      const body = Buffer.from(edit(await readFile(path, "utf8")));
+    if (/^\.(html|js|css)$/.test(extname(path))) {
+      let text = (await readFile(path, "utf8")).replace("<title>Lexigraft", `<title>${title}`);
+      if (prefix !== "") for (const name of assets) text = text.replaceAll(name, prefix + name);
+      const body = Buffer.from(text);
       response.writeHead(200, { ...cached, "content-length": body.length });
       return response.end(body);
     }
@@ -60,8 +67,9 @@ export async function startStaticSite({ base = "/", headers = {} } = {}) {
     url: `http://localhost:${port}${base.replace(/\/$/, "")}`,
     /** Paths that were asked for, below `base`. */
     seen: () => seen.map((path) => path.slice(base.length)),
-    edit(change) {
-      edit = change;
+    /** Puts a new version of the page in place of the old: every file of the build has another name. */
+    publish(title) {
+      version = { prefix: `${title.toLowerCase()}-`, title };
     },
     /** Closes the door: the next request finds nobody. */
     async stop() {

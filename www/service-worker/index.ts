@@ -22,6 +22,8 @@ const PATIENCE_MS = 4000;
 const at = (path: string) => new URL(path, worker.registration.scope).href;
 const page = at("./");
 const files = new Set([...__FILES__.shell, ...__FILES__.others].map(at));
+/** Kept by the package. */
+const model = /\.(safetensors|gguf|onnx)$/;
 /** Their names change with their content. */
 const hashed = new RegExp(`^${page.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}assets/`);
 
@@ -32,7 +34,9 @@ worker.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   const isPage = request.mode === "navigate" && [page, at("index.html")].includes(url.origin + url.pathname);
   const address = isPage ? page : url.origin + url.pathname;
-  if (request.method !== "GET" || request.headers.has("range") || !(isPage || files.has(address))) return;
+  // A page that is newer than this worker has other files, whose workers need the headers as well.
+  const known = isPage || files.has(address) || (hashed.test(address) && !model.test(address));
+  if (request.method !== "GET" || request.headers.has("range") || !known) return;
   const plain = isPage && url.searchParams.get("coi") === "0";
   const answer = hashed.test(address) ? fromCacheFirst(address, request) : fromNetworkFirst(address, request);
   event.respondWith(answer.then((response) => (plain ? response : isolating(response))));
