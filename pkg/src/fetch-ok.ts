@@ -37,6 +37,8 @@ export async function fetchOk(url: string, options: FetchOptions = {}): Promise<
   let response: Response;
   try {
     response = await doFetch(url, {
+      // Workers do not take over the page's policy, and where a page is need not be told to the host of a model.
+      referrerPolicy: "no-referrer",
       ...(signal === undefined ? {} : { signal }),
       ...(headers === undefined ? {} : { headers }),
       ...(cache === undefined ? {} : { cache }),

@@ -48,8 +48,8 @@ test("an address on the hub is fetched from the mirror, stored, and deleted by t
   await writes();
   const path = `/hub/lexigraft/smollm2/resolve/main/${FILE}`;
   assert.deepEqual(
-    mirror.hub.asked.map(({ method, pathname }) => [method, pathname]),
-    [["GET", path]],
+    mirror.hub.asked.map(({ method, pathname, referer, cookie }) => [method, pathname, referer, cookie]),
+    [["GET", path, undefined, undefined]],
   );
   const [entry] = await page.call("cacheList");
   assert.equal(entry.url, mirror.url + path);

@@ -113,8 +113,8 @@ export class Hub {
   async answer(pathname, request, response) {
     const [, repository, revision] = /^\/hub\/[^/]+\/([^/]+)\/resolve\/([^/]+)\/./.exec(pathname) ?? [];
     if (repository === undefined) return plain(response, 404);
-    const { range, "if-range": ifRange } = request.headers;
-    this.asked.push({ method: request.method, pathname, revision, range, ifRange });
+    const { range, "if-range": ifRange, referer, cookie } = request.headers;
+    this.asked.push({ method: request.method, pathname, revision, range, ifRange, referer, cookie });
     const ways = this.#ways.get(repository) ?? [];
     const way = (ways.length > 1 ? ways.shift() : ways[0]) ?? ranges.good();
     return way(request, response);
