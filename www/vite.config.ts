@@ -1,6 +1,7 @@
 import { defineConfig } from "vite";
 import { devCsp } from "./vite/csp.ts";
 import { serveModels } from "./vite/models.ts";
+import { serviceWorker } from "./vite/service-worker.ts";
 
 /** They make the page cross-origin isolated, so that the CPU engine may have threads. */
 const headers = {
@@ -24,5 +25,5 @@ export default defineConfig({
   // Pre-bundling moves a dependency's files, which breaks its `new URL("…", import.meta.url)`
   // for the worker and the wasm modules.
   optimizeDeps: { exclude: ["lexigraft"] },
-  plugins: [serveModels(), devCsp()],
+  plugins: [serveModels(), devCsp(), serviceWorker()],
 });

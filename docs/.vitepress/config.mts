@@ -46,6 +46,7 @@ export default defineConfig({
           { text: "Browsers", link: "/support" },
           { text: "Beside others", link: "/comparison" },
           { text: "Errors", link: "/errors" },
+          { text: "A page of your own", link: "/demo" },
           { text: "API", link: "/api/" },
         ],
       },

@@ -1,12 +1,16 @@
 import { toHex } from "./digest.js";
 import { toLexigraftError } from "./errors.js";
 import { openWriter, originStorage } from "./opfs.js";
-import { resolveUrl } from "./source.js";
-import type { CacheEntry, CacheOptions, ModelCache } from "./types.js";
+import { estimate } from "./quota.js";
+import { fetchable, resolveHub, resolveUrl } from "./source.js";
+import type { CacheEntry, CacheOptions, CacheUsage, ModelCache } from "./types.js";
 
 /** Bump when the sidecar's fields change: entries of another version are not read. */
 const VERSION = 1;
 const SIDECAR = ".json";
+const JOURNAL = ".part";
+/** How long a cut download is kept for being gone on with. */
+const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** What is recorded beside a cached file. It is written last: a file without one is not an entry. */
 export interface Sidecar extends CacheEntry {
@@ -56,6 +60,11 @@ export class CacheStore {
     return `${key}.${toHex(crypto.getRandomValues(new Uint8Array(8)))}.bin`;
   }
 
+  /** Name of the journal of a download, which lies there until the entry is made. */
+  journalName(key: string): string {
+    return key + JOURNAL;
+  }
+
   /** Makes a finished data file the entry. */
   async commit(key: string, fields: Omit<Sidecar, "version" | "storedAt">): Promise<void> {
     const sidecar: Sidecar = { version: VERSION, storedAt: new Date().toISOString(), ...fields };
@@ -85,11 +94,29 @@ export class CacheStore {
     return [...new Set((await this.#files()).map(keyOf))];
   }
 
-  /** Keys that have data and no entry: downloads under way, or left by a tab that was closed. */
+  /** Keys that have data and no entry: downloads under way, cut ones, or left by a tab that was closed. */
   async unfinished(): Promise<string[]> {
     const files = await this.#files();
     const finished = new Set(files.filter((file) => file.endsWith(SIDECAR)).map(keyOf));
     return [...new Set(files.map(keyOf))].filter((key) => !finished.has(key));
+  }
+
+  /** Bytes of the files of {@link unfinished} downloads. */
+  async unfinishedBytes(): Promise<number> {
+    const keys = new Set(await this.unfinished());
+    let bytes = 0;
+    for (const file of await this.#files()) {
+      if (!keys.has(keyOf(file)) || file.endsWith(JOURNAL)) continue;
+      // It may be gone by now.
+      bytes += (await this.read(file).catch(() => undefined))?.size ?? 0;
+    }
+    return bytes;
+  }
+
+  /** Whether a cut download may still be gone on with. */
+  async resumable(key: string): Promise<boolean> {
+    const journal = await this.read(this.journalName(key)).catch(() => undefined);
+    return journal !== undefined && journal.lastModified > Date.now() - KEEP_MS;
   }
 
   async entries(): Promise<CacheEntry[]> {
@@ -145,14 +172,17 @@ export function withEntryLock<T>(
   return locks.request(lockName(name, key), signal === undefined ? {} : { signal }, task) as Promise<T>;
 }
 
-/** Removes what closed tabs left behind. A download under way holds its lock and is left alone. */
-export async function sweep(store: CacheStore, name: string, own: string): Promise<void> {
+/**
+ * Removes what closed tabs left behind and nobody will go on with; with `all`, for want of room, the rest too. A
+ * download under way holds its lock and is left alone.
+ */
+export async function sweep(store: CacheStore, name: string, own: string, all = false): Promise<void> {
   const locks = globalThis.navigator?.locks;
   if (!locks) return;
   for (const key of await store.unfinished()) {
     if (key === own) continue;
     await locks.request(lockName(name, key), { ifAvailable: true }, async (lock) => {
-      if (lock !== null) await store.drop(key);
+      if (lock !== null && (all || !(await store.resumable(key)))) await store.drop(key);
     });
   }
 }
@@ -173,9 +203,22 @@ export function openCache(options: CacheOptions = {}): ModelCache {
     }
   };
   const drop = (store: CacheStore, key: string) => withEntryLock(name, key, undefined, () => store.drop(key));
+  const hub = options.hub === undefined ? undefined : resolveHub(options.hub);
   return {
     list: () => run<CacheEntry[]>([], (store) => store.entries()),
-    delete: (url) => run(undefined, async (store) => drop(store, await cacheKey(resolveUrl(url)))),
+    usage: () =>
+      run<CacheUsage>({ bytes: 0, unfinishedBytes: 0 }, async (store) => {
+        const entries = await store.entries();
+        const { usage, quota } = await estimate(store.storage);
+        return {
+          bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0),
+          unfinishedBytes: await store.unfinishedBytes(),
+          ...(usage === undefined ? {} : { originBytes: usage }),
+          ...(quota === undefined ? {} : { quotaBytes: quota }),
+        };
+      }),
+    delete: (url) =>
+      run(undefined, async (store) => drop(store, await cacheKey(fetchable(resolveUrl(url), hub)))),
     clear: () =>
       run(undefined, async (store) => {
         for (const key of await store.keys()) await drop(store, key);

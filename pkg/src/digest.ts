@@ -1,5 +1,5 @@
 import { throwIfAborted } from "./abort.js";
-import { CHUNK_BYTES } from "./download.js";
+import { CHUNK_BYTES } from "./chunker.js";
 import { LexigraftError } from "./errors.js";
 import type { WasmSha256 } from "./wasm-module.js";
 

@@ -51,6 +51,7 @@ export class EngineHost {
   readonly #breaking = new Promise<never>((_, reject) => {
     this.#break = reject;
   });
+  #hub: string | undefined;
   #lastHandle = 0;
   readonly #slots = new Map<Handle, Slot>();
   readonly #calls = new Map<number, AbortController>();
@@ -113,6 +114,7 @@ export class EngineHost {
   readonly #handlers: Handlers = {
     create: async (params, { signal }) => {
       if (this.#started !== undefined) throw new LexigraftError("internal", "The engine was started twice.");
+      this.#hub = params.hub;
       this.#started = await watchDevices(
         () => startEngine(this.environment, params, signal),
         (error) => this.abandon(error),
@@ -126,7 +128,12 @@ export class EngineHost {
     },
     loadLanguageModel: async (params, context) => {
       const { tokenizer, config, contextLength } = params;
-      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
+      const files = await fetchAll(
+        this.#fetcher(params.cache, params.whenFull),
+        params,
+        { tokenizer, config },
+        context,
+      );
       const options = {
         ...(files.tokenizer ? { tokenizer: files.tokenizer } : {}),
         ...(files.config ? { config: files.config } : {}),
@@ -140,7 +147,12 @@ export class EngineHost {
     },
     loadEncoder: async (params, context) => {
       const { tokenizer, config } = params;
-      const files = await fetchAll(this.#fetcher(params.cache), params, { tokenizer, config }, context);
+      const files = await fetchAll(
+        this.#fetcher(params.cache, params.whenFull),
+        params,
+        { tokenizer, config },
+        context,
+      );
       if (files.tokenizer === undefined || files.config === undefined) {
         throw new LexigraftError("invalid-argument", "An encoder needs weights, tokenizer and config.");
       }
@@ -152,7 +164,7 @@ export class EngineHost {
       };
     },
     loadVision: async (params, context) => {
-      const files = await fetchAll(this.#fetcher(params.cache), params, {}, context);
+      const files = await fetchAll(this.#fetcher(params.cache, params.whenFull), params, {}, context);
       const model = await this.#engine().engine.loadVision(files.weights, files.onLoad);
       return {
         handle: this.#add({ kind: "vision", model, queue: new JobQueue() }, context),
@@ -355,10 +367,11 @@ export class EngineHost {
   }
 
   /** Gets files for a call. */
-  #fetcher(cache: string | undefined): Fetcher {
+  #fetcher(cache: string | undefined, whenFull?: "memory" | "fail"): Fetcher {
     const { module } = this.#engine();
     const { fetch, openFile } = this.environment;
-    return { cache, newSha256: () => new module.Sha256(), fetch, openFile };
+    const newSha256 = () => new module.Sha256();
+    return { cache, hub: this.#hub, whenFull, newSha256, fetch, openFile };
   }
 }
 

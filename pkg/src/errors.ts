@@ -50,11 +50,18 @@ export class LexigraftError extends Error {
   readonly code: LexigraftErrorCode;
   /** What to do next, where there is more to say than the message does. */
   readonly hint?: string;
+  /** Numbers behind the message, such as the bytes `needed` and `available` of a full storage. */
+  readonly details?: Readonly<Record<string, number>>;
 
-  constructor(code: LexigraftErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: LexigraftErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; details?: Readonly<Record<string, number>> } = {},
+  ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     if (options.hint !== undefined) this.hint = options.hint;
+    if (options.details !== undefined) this.details = options.details;
   }
 }
 
@@ -63,6 +70,7 @@ export interface ErrorRecord {
   code: LexigraftErrorCode;
   message: string;
   hint?: string;
+  details?: Readonly<Record<string, number>>;
 }
 
 /** True for a string that is one of {@link ERROR_CODES}. */
@@ -109,13 +117,18 @@ export function isTrap(thrown: unknown): boolean {
 }
 
 export function toRecord(error: LexigraftError): ErrorRecord {
-  const { code, message, hint } = error;
-  return hint === undefined ? { code, message } : { code, message, hint };
+  const { code, message, hint, details } = error;
+  return {
+    code,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(details === undefined ? {} : { details }),
+  };
 }
 
 export function fromRecord(record: ErrorRecord): LexigraftError {
-  const { code, message, hint } = record;
-  return new LexigraftError(code, message, hint === undefined ? {} : { hint });
+  const { code, message, ...rest } = record;
+  return new LexigraftError(code, message, rest);
 }
 
 function describe(thrown: unknown): string {

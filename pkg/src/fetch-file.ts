@@ -1,18 +1,12 @@
 import { abortError, throwIfAborted } from "./abort.js";
 import { type CachedFile, CacheStore, cacheKey, sweep, withEntryLock } from "./cache.js";
-import {
-  chunkDigest,
-  chunksMatch,
-  integrityError,
-  type NewSha256,
-  updateHash,
-  verifyBlob,
-} from "./digest.js";
-import { CHUNK_BYTES, type DownloadHead, download } from "./download.js";
-import { isTrap, toLexigraftError } from "./errors.js";
+import { chunksMatch, type NewSha256, verifyBlob } from "./digest.js";
+import { download } from "./download.js";
+import { isTrap, LexigraftError, toLexigraftError } from "./errors.js";
 import type { Fetch } from "./fetch-ok.js";
-import { CacheLost, CacheSink, MemorySink, type Sink } from "./sink.js";
-import type { PortableSource } from "./source.js";
+import { type CachePlace, Receiver } from "./receiver.js";
+import { CacheLost } from "./sink.js";
+import { fetchable, type PortableSource } from "./source.js";
 import type { LoadProgress, LoadWarning, ModelFile } from "./types.js";
 
 /** A file on this machine, which needs no copy; undefined when the address is not of one. */
@@ -24,6 +18,10 @@ export interface FetchFileOptions {
   cache: string | undefined;
   /** Lower-case hexadecimal. */
   sha256: string | undefined;
+  /** Where `hf:` addresses point; undefined for the usual hub. */
+  hub?: string | undefined;
+  /** Default `memory`. */
+  whenFull?: "memory" | "fail" | undefined;
   signal: AbortSignal;
   newSha256: NewSha256;
   onProgress: (progress: LoadProgress) => void;
@@ -32,6 +30,8 @@ export interface FetchFileOptions {
   openFile?: OpenFile | undefined;
   /** For tests; the cache in use when absent. */
   openStore?: (name: string) => Promise<CacheStore | undefined>;
+  /** For tests: the pause before the first retry. */
+  retryMs?: number;
 }
 
 export interface FetchedFile {
@@ -44,7 +44,8 @@ export async function fetchFile(source: PortableSource, options: FetchFileOption
   const { signal } = options;
   throwIfAborted(signal);
   try {
-    return await (source.kind === "blob" ? fromBlob(source.blob, options) : fromUrl(source.url, options));
+    if (source.kind === "blob") return await fromBlob(source.blob, options);
+    return await fromUrl(fetchable(source.url, options.hub), options);
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   }
@@ -66,7 +67,7 @@ async function fromUrl(url: string, options: FetchFileOptions): Promise<FetchedF
   const local = await options.openFile?.(url);
   if (local !== undefined) return fromBlob(local, options);
   const store = await openStore(url, options);
-  if (store === undefined) return { blob: await fetchTo(url, options, undefined, ""), fromCache: false };
+  if (store === undefined) return { blob: await fetchTo(url, options), fromCache: false };
   const key = await cacheKey(url);
   const name = options.cache ?? "";
   // Another tab may be downloading the same file; a page should not look dead meanwhile.
@@ -78,10 +79,11 @@ async function fromUrl(url: string, options: FetchFileOptions): Promise<FetchedF
     if (hit !== undefined) return { blob: hit, fromCache: true };
     await tidy(store, name, key);
     try {
-      return { blob: await fetchTo(url, options, store, key), fromCache: false };
+      const makeRoom = () => sweep(store, name, key, true).catch(() => undefined);
+      return { blob: await fetchTo(url, options, { store, key, makeRoom }), fromCache: false };
     } catch (error) {
       if (!(error instanceof CacheLost)) throw error;
-      return { blob: await fetchTo(url, options, undefined, ""), fromCache: false };
+      return { blob: await fetchTo(url, options), fromCache: false };
     }
   };
   return withEntryLock(name, key, options.signal, task).finally(turn);
@@ -90,7 +92,7 @@ async function fromUrl(url: string, options: FetchFileOptions): Promise<FetchedF
 /** Makes room. What cannot be removed only takes space; it never stops the load. */
 async function tidy(store: CacheStore, name: string, key: string): Promise<void> {
   try {
-    await store.drop(key);
+    if (!(await store.resumable(key))) await store.drop(key);
     await sweep(store, name, key);
   } catch {
     // The next load tries again.
@@ -149,47 +151,38 @@ async function isWhole({ blob, sidecar }: CachedFile, options: FetchFileOptions)
   }
 }
 
-async function fetchTo(
-  url: string,
-  options: FetchFileOptions,
-  store: CacheStore | undefined,
-  key: string,
-): Promise<Blob> {
-  const { file, signal, onWarning } = options;
-  const hash = store !== undefined || options.sha256 !== undefined ? options.newSha256() : undefined;
-  const chunks: string[] = [];
-  let sink: Sink = new MemorySink();
-  let head: DownloadHead | undefined;
+async function fetchTo(url: string, options: FetchFileOptions, target?: CachePlace): Promise<Blob> {
+  const { file, signal, onWarning, sha256, newSha256, whenFull = "memory" } = options;
+  const receiver = new Receiver({ url, target, sha256, whenFull, newSha256, onWarning });
   connecting(options);
   try {
+    const kept = await receiver.resume(verifying(options, true));
+    throwIfAborted(signal);
+    if (kept === undefined && target !== undefined) await target.store.drop(target.key);
     const bytes = await download(url, {
       signal,
       onProgress: (loaded, total) =>
         options.onProgress({ phase: "download", file, loaded, total, fromCache: false }),
-      open: async (answered) => {
-        head = answered;
-        if (store !== undefined) sink = await CacheSink.open(store, key, answered.total, onWarning);
-        return async (chunk) => {
-          if (hash !== undefined) updateHash(hash, chunk);
-          if (sink instanceof CacheSink) chunks.push(await chunkDigest(chunk));
-          await sink.write(chunk);
-        };
-      },
+      open: (head) => receiver.open(head),
+      onSpoiled: () => receiver.spoil(),
+      onRetry: (error) =>
+        onWarning({ code: "connection-cut", message: `${error.message} The download is tried again.` }),
+      trusting: sha256 !== undefined,
+      keptElsewhere: target !== undefined,
+      ...(kept ? { kept } : {}),
       ...(options.fetch ? { fetch: options.fetch } : {}),
+      ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
     });
-    const sha256 = hash?.hex() ?? "";
-    if (options.sha256 !== undefined && sha256 !== options.sha256)
-      throw integrityError(url, options.sha256, sha256);
-    const { etag, lastModified } = head ?? {};
-    const recorded = { url, bytes, sha256, chunkBytes: CHUNK_BYTES, chunks, etag, lastModified };
-    const blob = await sink.finish(recorded);
+    const blob = await receiver.finish(bytes);
     throwIfAborted(signal);
     return blob;
   } catch (error) {
-    await sink.discard();
+    // A person who cancels wants nothing of it; a connection comes back.
+    const passing = error instanceof LexigraftError && ["network", "http"].includes(error.code);
+    await receiver.giveUp(passing && !signal.aborted);
     throw error;
   } finally {
-    hash?.free();
+    receiver.free();
   }
 }
 

@@ -12,6 +12,9 @@ import type { WasmSha256 } from "./wasm-module.js";
 export interface Fetcher {
   /** Name of the cache; undefined for none. */
   cache: string | undefined;
+  /** Where `hf:` addresses point; undefined for the usual hub. */
+  hub?: string | undefined;
+  whenFull?: "memory" | "fail" | undefined;
   newSha256: () => WasmSha256;
   fetch?: Fetch | undefined;
   openFile?: OpenFile | undefined;

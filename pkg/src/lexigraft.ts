@@ -9,7 +9,7 @@ import { LanguageModelClient } from "./language-model.js";
 import { openChannel } from "./platform.js";
 import type { LoadEvent, LoadParams } from "./protocol.js";
 import { release } from "./release.js";
-import { fileIn, resolveUrl, toPortable } from "./source.js";
+import { fileIn, resolveHub, resolveUrl, toPortable } from "./source.js";
 import { TokenizerClient } from "./tokenizer.js";
 import type {
   ByteModel,
@@ -55,7 +55,7 @@ export class Lexigraft implements AsyncDisposable {
    * start, `not-found` or `network` when the engine's files cannot be fetched, `aborted` by the signal.
    */
   static async create(options: CreateOptions = {}): Promise<Lexigraft> {
-    const { device = "auto", wasmUrl = {}, threads, cache = true, signal } = options;
+    const { device = "auto", wasmUrl = {}, threads, cache = true, hub, signal } = options;
     if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
       throw new LexigraftError(
         "invalid-argument",
@@ -66,6 +66,7 @@ export class Lexigraft implements AsyncDisposable {
       throw new LexigraftError("invalid-argument", "threads must be a whole number from 1 to 64.");
     }
     throwIfAborted(signal);
+    const base = hub === undefined ? {} : { hub: resolveHub(hub) };
     const client = new EngineClient(await openChannel(options));
     try {
       const params = {
@@ -76,10 +77,12 @@ export class Lexigraft implements AsyncDisposable {
           ...(wasmUrl.gpu === undefined ? {} : { gpu: resolveUrl(wasmUrl.gpu) }),
         },
         ...(threads === undefined ? {} : { threads }),
+        ...base,
         pageHasWebGpu: globalThis.navigator?.gpu !== undefined,
       };
       const info = await client.call("create", params, { signal });
-      return new Lexigraft(client, info, typeof cache === "object" ? cache : {}, cache !== false);
+      const cacheOptions = { ...base, ...(typeof cache === "object" ? cache : {}) };
+      return new Lexigraft(client, info, cacheOptions, cache !== false);
     } catch (error) {
       // Not awaited: the caller wants to know what happened, not when the remains are gone.
       client.close().catch(() => undefined);
@@ -90,8 +93,8 @@ export class Lexigraft implements AsyncDisposable {
   /**
    * Loads a language model: a GGUF file, or a safetensors file with `tokenizer` and `config`.
    *
-   * Fails with the code of what is wrong: `not-found`, `http`, `network` (getting the file), `integrity` (it is not
-   * the expected one), `bad-checkpoint`, `unsupported-…`, `tokenizer-missing` (reading it), `out-of-memory`, `aborted`.
+   * Fails with the code of what is wrong: `not-found`, `http`, `network` (getting the file), `storage` (no room
+   * for it, with `whenFull: "fail"`), `integrity` (it is not the expected one), `bad-checkpoint`, `unsupported-…`, `tokenizer-missing` (reading it), `out-of-memory`, `aborted`.
    */
   async languageModel(source: Source, options: LanguageModelOptions = {}): Promise<LanguageModel> {
     const { tokenizer, config, contextLength } = options;
@@ -184,12 +187,16 @@ export class Lexigraft implements AsyncDisposable {
   }
 
   #loadParams(weights: Source, options: LoadOptions): LoadParams {
-    const { sha256 } = options;
+    const { sha256, whenFull } = options;
+    if (whenFull !== undefined && whenFull !== "memory" && whenFull !== "fail") {
+      throw new LexigraftError("invalid-argument", "whenFull must be memory or fail.");
+    }
     const cache = this.#cacheName(options.cache);
     return {
       weights: toPortable(weights, "model"),
       ...(sha256 === undefined ? {} : { sha256 }),
       ...(cache === undefined ? {} : { cache }),
+      ...(whenFull === undefined ? {} : { whenFull }),
     };
   }
 

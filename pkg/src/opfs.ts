@@ -2,6 +2,7 @@
 
 /** Only workers have it, so the page's type library lacks it. */
 interface SyncAccessHandle {
+  truncate(bytes: number): void | Promise<void>;
   write(bytes: Uint8Array, options: { at: number }): number;
   flush(): void | Promise<void>;
   close(): void | Promise<void>;
@@ -22,26 +23,47 @@ export function originStorage(): StorageManager | undefined {
   return typeof storage?.getDirectory === "function" ? storage : undefined;
 }
 
-/** Creates a file and opens it. Fails where the browser can only read, as some do in the page. */
-export async function openWriter(directory: FileSystemDirectoryHandle, name: string): Promise<FileWriter> {
+/**
+ * Opens a file, and creates it where there is none. What it holds from the byte `at` on is cut off, and written from
+ * there. Fails where the browser can only read, as some do in the page.
+ */
+export async function openWriter(
+  directory: FileSystemDirectoryHandle,
+  name: string,
+  at = 0,
+): Promise<FileWriter> {
   const handle: FileHandle = await directory.getFileHandle(name, { create: true });
   // Faster, and what is written survives a failure: the other way keeps a second file until it is closed.
   if (typeof handle.createSyncAccessHandle === "function") {
-    return new SyncWriter(await handle.createSyncAccessHandle());
+    const sync = await handle.createSyncAccessHandle();
+    try {
+      await sync.truncate(at);
+    } catch (error) {
+      await sync.close();
+      throw error;
+    }
+    return new SyncWriter(sync, at);
   }
   if (typeof handle.createWritable !== "function") throw new Error("This browser cannot write files here.");
-  return new StreamWriter(await handle.createWritable());
+  const stream = await handle.createWritable({ keepExistingData: at > 0 });
+  if (at > 0) {
+    await stream.truncate(at);
+    await stream.seek(at);
+  }
+  return new StreamWriter(stream);
 }
 
 class SyncWriter implements FileWriter {
-  #at = 0;
   #open = true;
 
-  constructor(private readonly handle: SyncAccessHandle) {}
+  constructor(
+    private readonly handle: SyncAccessHandle,
+    private at: number,
+  ) {}
 
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const written = this.handle.write(bytes, { at: this.#at });
-    this.#at += written;
+    const written = this.handle.write(bytes, { at: this.at });
+    this.at += written;
     // Some browsers report a full disk this way.
     if (written !== bytes.byteLength) throw new DOMException("The disk is full.", "QuotaExceededError");
   }
@@ -76,19 +98,4 @@ class StreamWriter implements FileWriter {
   async abandon(): Promise<void> {
     await this.stream.abort().catch(() => undefined);
   }
-}
-
-/** Bytes this origin may still store; undefined where the browser does not say. */
-export async function freeBytes(storage: StorageManager): Promise<number | undefined> {
-  try {
-    const { quota, usage } = await storage.estimate();
-    return quota === undefined || usage === undefined ? undefined : quota - usage;
-  } catch {
-    return undefined;
-  }
-}
-
-/** True for the error a full disk or quota gives. */
-export function isQuotaError(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "QuotaExceededError";
 }

@@ -39,6 +39,8 @@ export type EngineModule = "cpu" | "cpuThreads" | "gpu";
 export interface CreateParams {
   device: "auto" | DeviceKind;
   wasmUrl: { [module in EngineModule]?: string };
+  /** Where `hf:` addresses point. Undefined: the usual hub. */
+  hub?: string;
   /** Undefined: as many as serve. */
   threads?: number;
   /** The page sees WebGPU; the worker it starts may not. */
@@ -50,6 +52,7 @@ export interface LoadParams {
   sha256?: string;
   /** Name of the cache; undefined for none. */
   cache?: string;
+  whenFull?: "memory" | "fail";
 }
 
 export type LoadEvent =

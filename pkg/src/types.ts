@@ -3,7 +3,10 @@ import type { GraftedModel, GraftOptions, Segmentation, Tokenizer } from "./graf
 
 export type * from "./graft-types.js";
 
-/** Where a file comes from: an address, a file the user picked, or bytes already in memory. */
+/**
+ * Where a file comes from: an address, a file the user picked, or bytes already in memory. Files on the Hugging Face
+ * hub are also `hf:owner/repo/file` and `hf:owner/repo@revision/file`.
+ */
 export type Source = string | URL | Blob | ArrayBuffer | Uint8Array;
 
 export type DeviceKind = "cpu" | "webgpu";
@@ -39,6 +42,8 @@ export interface EngineMemory {
 export interface CacheOptions {
   /** Directory of the cache in the origin's private file system. Default `"lexigraft"`. */
   name?: string;
+  /** As of {@link CreateOptions}; `delete` finds files by it. */
+  hub?: string | URL;
 }
 
 export interface CreateOptions {
@@ -63,6 +68,8 @@ export interface CreateOptions {
   threads?: number;
   /** Keep downloaded files in the origin's private file system. Default `true`. */
   cache?: boolean | CacheOptions;
+  /** Where `hf:` addresses point: the hub, or a mirror of it. Default `https://huggingface.co`. */
+  hub?: string | URL;
   signal?: AbortSignal;
 }
 
@@ -86,10 +93,15 @@ export interface LoadProgress {
 export interface LoadWarning {
   /**
    * `cache-unavailable`: the file was kept in memory only; `cache-full`: the same, for want of room;
-   * `cache-damaged`: a cached file failed its check and was downloaded again.
+   * `cache-damaged`: a cached file failed its check and was downloaded again; `connection-cut`: the download is tried
+   * again, from where it ended if the server can do that.
    */
-  code: "cache-unavailable" | "cache-full" | "cache-damaged";
+  code: "cache-unavailable" | "cache-full" | "cache-damaged" | "connection-cut";
   message: string;
+  /** Of `cache-full`: bytes that were to be stored, where the server told. */
+  needed?: number;
+  /** Of `cache-full`: bytes that the browser has room for, where it tells. */
+  available?: number;
 }
 
 export interface LoadOptions {
@@ -97,6 +109,11 @@ export interface LoadOptions {
   sha256?: string;
   /** `false` leaves the cache alone for this load. Default: what `Lexigraft.create` was told. */
   cache?: boolean;
+  /**
+   * What to do when the browser's storage has no room for the file: keep it in memory, with the warning `cache-full`,
+   * or fail with `storage`, whose `details` are the bytes `needed` and `available`. Default `"memory"`.
+   */
+  whenFull?: "memory" | "fail";
   onProgress?: (progress: LoadProgress) => void;
   onWarning?: (warning: LoadWarning) => void;
   signal?: AbortSignal;
@@ -540,10 +557,23 @@ export interface CacheEntry {
   storedAt: string;
 }
 
+/** How much is stored. */
+export interface CacheUsage {
+  /** Bytes of the files that `list` tells. */
+  bytes: number;
+  /** Bytes of downloads that were cut: loading the same address goes on with them, within a week. */
+  unfinishedBytes: number;
+  /** Bytes that all of this origin stores, as the browser estimates. Absent where it does not. */
+  originBytes?: number;
+  /** Bytes that this origin may store in all. Absent where the browser does not tell. */
+  quotaBytes?: number;
+}
+
 /** The downloaded files of this origin. */
 export interface ModelCache {
   /** Newest first; empty where the browser has no private file system. */
   list(): Promise<CacheEntry[]>;
+  usage(): Promise<CacheUsage>;
   /** Resolves whether or not the address was cached. */
   delete(url: string | URL): Promise<void>;
   clear(): Promise<void>;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { type DownloadHead, type DownloadOptions, download } from "../src/download.js";
+import { type DownloadOptions, download } from "../src/download.js";
+import type { DownloadHead } from "../src/ranges.js";
 import { rejectsWith } from "./support/expect-error.js";
 import { pattern, serve } from "./support/server.js";
 
@@ -26,6 +27,7 @@ function run(url: string, options: Partial<DownloadOptions> = {}): Run {
       };
     },
     chunkBytes: 1000,
+    retryMs: 1,
     ...options,
   });
   return { chunks, progress, heads, done };

@@ -43,6 +43,7 @@ class Loads {
           return this.body();
         },
         openStore: async (name) => CacheStore.open(name, this.opfs?.storage),
+        retryMs: 1,
         ...options,
       },
     );

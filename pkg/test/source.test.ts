@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LexigraftError } from "../src/errors.js";
-import { fileIn, resolveUrl, toPortable } from "../src/source.js";
+import { fetchable, fileIn, resolveHub, resolveUrl, toPortable } from "../src/source.js";
 import type { Source } from "../src/types.js";
 
 test("every kind of source becomes an address or a Blob with the same bytes", async () => {
@@ -41,4 +41,47 @@ test("the files of a directory keep the query", () => {
     assert.equal(fileIn(base, "config.json"), "https://host/m/config.json");
   }
   assert.equal(fileIn("https://host/m?rev=1", "config.json"), "https://host/m/config.json?rev=1");
+});
+
+test("addresses on the hub become web addresses, on a mirror too", () => {
+  const url = (text: string, hub?: string) => fetchable(resolveUrl(text), hub);
+  const main = "https://huggingface.co/owner/repo.v2/resolve/main";
+  assert.equal(url("hf:owner/repo.v2/model.gguf"), `${main}/model.gguf`);
+  assert.equal(url(" HF://owner/repo.v2/folder/a b.gguf"), `${main}/folder/a%20b.gguf`);
+  assert.equal(url("hf:owner/repo.v2/a%20b?.gguf"), `${main}/a%20b%3F.gguf`);
+  assert.equal(
+    url("hf:owner/repo@refs%2Fpr%2F1/m.gguf"),
+    "https://huggingface.co/owner/repo/resolve/refs%2Fpr%2F1/m.gguf",
+  );
+  assert.equal(
+    url("hf:owner/repo@v1.0/m.gguf", "http://localhost:8080/mirror/"),
+    "http://localhost:8080/mirror/owner/repo/resolve/v1.0/m.gguf",
+  );
+  assert.equal(url("https://host/m.gguf", "http://mirror"), "https://host/m.gguf");
+  for (const base of ["hf:owner/repo", "hf:owner/repo/"]) {
+    assert.equal(fetchable(fileIn(base, "config.json"), undefined), url("hf:owner/repo/config.json"));
+  }
+  assert.equal(resolveHub("https://mirror"), "https://mirror/");
+});
+
+test("what is no address on the hub is refused with the way to write one", () => {
+  const odd = ["hf:", "hf:owner", "hf:owner/repo", "hf:owner/repo/", "hf:/repo/f", "hf:owner/repo@/f"];
+  for (const text of [
+    ...odd,
+    "hf:owner/repo@a@b/f",
+    "hf:o/../f",
+    "hf:o/r/../f",
+    "hf:o/r/a//f",
+    "hf:o o/r/f",
+  ]) {
+    assert.throws(
+      () => resolveUrl(text),
+      (error) =>
+        error instanceof LexigraftError &&
+        error.code === "invalid-argument" &&
+        /hf:owner\/repo\/file/.test(error.hint ?? ""),
+      text,
+    );
+  }
+  assert.throws(() => resolveHub("ftp://host"), { code: "invalid-argument" });
 });

@@ -14,7 +14,8 @@ export async function openApp({ webgpu = false, camera = false, path = "/" } = {
   return app;
 }
 
-class App {
+/** The page, driven as a person would. `server`: where it is, as `startServer` gives it. */
+export class App {
   constructor(server, browser) {
     this.server = server;
     this.browser = browser;

@@ -26,14 +26,16 @@ const cameraFlags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-me
 
 /**
  * Starts Chromium (`CHROME`, else Debian's) with a fresh profile on disk: a private window would
- * keep the page's file system in memory and give it a small quota.
+ * keep the page's file system in memory and give it a small quota. The page's service worker is left out unless it is
+ * what is tested: it would answer requests that a test counts, and make the page isolated.
  */
-export async function startChromium({ webgpu = false, camera = false } = {}) {
+export async function startChromium({ webgpu = false, camera = false, serviceWorkers = "block" } = {}) {
   const profile = await mkdtemp(join(tmpdir(), "lexigraft-profile-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROME || "/usr/bin/chromium",
     args: [...flags, ...(webgpu ? webgpuFlags : []), ...(camera ? cameraFlags : [])],
     viewport: { width: 1280, height: 900 },
+    serviceWorkers,
   });
   return {
     context,

@@ -96,6 +96,100 @@ async function begin(response, headers = {}) {
   return size;
 }
 
+/**
+ * A hub of models in small: /hub/OWNER/REPO/resolve/REVISION/FILE is the real model, whatever the names. `play` gives
+ * a repository its ways to answer, one a request; the last one goes on. It is a good server otherwise.
+ */
+export class Hub {
+  /** What was asked for, in order. */
+  asked = [];
+  #ways = new Map();
+
+  play(repository, ...ways) {
+    this.#ways.set(repository, ways);
+    this.asked = [];
+  }
+
+  async answer(pathname, request, response) {
+    const [, repository, revision] = /^\/hub\/[^/]+\/([^/]+)\/resolve\/([^/]+)\/./.exec(pathname) ?? [];
+    if (repository === undefined) return plain(response, 404);
+    const { range, "if-range": ifRange, referer, cookie } = request.headers;
+    this.asked.push({ method: request.method, pathname, revision, range, ifRange, referer, cookie });
+    const ways = this.#ways.get(repository) ?? [];
+    const way = (ways.length > 1 ? ways.shift() : ways[0]) ?? ranges.good();
+    return way(request, response);
+  }
+}
+
+const versions = {
+  1: { etag: '"one"', "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" },
+  2: { etag: '"two"', "last-modified": "Tue, 02 Jan 2024 00:00:00 GMT" },
+};
+
+/** Ways of a {@link Hub} to answer. */
+export const ranges = {
+  /** Keeps to the range that it was asked for, and to If-Range. `most`: bytes until the connection is cut. */
+  good:
+    ({ version = 1, most = Number.POSITIVE_INFINITY, hang = false } = {}) =>
+    async (request, response) => {
+      const { size } = await stat(modelPath);
+      const { "if-range": ifRange, range } = request.headers;
+      const same = ifRange === undefined || Object.values(versions[version]).includes(ifRange);
+      const from = same ? Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0) : 0;
+      const partial = same && range !== undefined;
+      response.writeHead(partial ? 206 : 200, {
+        ...versions[version],
+        "content-type": "application/octet-stream",
+        "content-length": size - from,
+        ...(partial ? { "content-range": `bytes ${from}-${size - 1}/${size}` } : {}),
+      });
+      await send(response, from, Math.min(size, from + most));
+      if (from + most >= size) response.end();
+      else if (!hang) response.destroy();
+    },
+
+  /** Sends the whole file whatever it was asked for. */
+  ignored: () => async (_, response) => {
+    const { size } = await stat(modelPath);
+    response.writeHead(200, { ...versions[1], "content-length": size });
+    await send(response, 0, size);
+    response.end();
+  },
+
+  /** Says that it sends the rest, and sends the beginning. */
+  lie: () => async (_, response) => {
+    const { size } = await stat(modelPath);
+    response.writeHead(206, {
+      ...versions[1],
+      "content-length": size,
+      "content-range": `bytes 0-${size - 1}/${size}`,
+    });
+    await send(response, 0, size);
+    response.end();
+  },
+
+  /** Announces more than a browser gives a site. */
+  huge: () => (_, response) => {
+    response.writeHead(200, { ...versions[1], "content-length": 20e12 });
+    response.write("GGUF");
+  },
+
+  /** Does not say how long the file is. */
+  endless: () => async (_, response) => {
+    const { size } = await stat(modelPath);
+    response.writeHead(200, versions[1]);
+    await send(response, 0, size);
+    response.end();
+  },
+
+  status: (status, headers = {}) => {
+    return (_, response) => {
+      response.writeHead(status, { "content-type": "text/plain", ...headers });
+      response.end("no\n");
+    };
+  },
+};
+
 async function send(response, from, to) {
   const file = await open(modelPath);
   try {
@@ -111,6 +205,7 @@ async function send(response, from, to) {
 /** Resolves when the browser took what was sent, or went away. */
 function drained(response) {
   return new Promise((resolve) => {
+    if (response.destroyed) return resolve();
     const done = () => {
       response.off("drain", done).off("close", done);
       resolve();

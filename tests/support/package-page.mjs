@@ -10,11 +10,17 @@ export async function openPackagePage({ webgpu = false, isolated = false } = {})
   const page = await browser.context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
-  await page.goto(`${server.url}/pages/bare.html`);
-  await page.waitForFunction(() => window.harness !== undefined);
+  const open = async () => {
+    await page.goto(`${server.url}/pages/bare.html`);
+    await page.waitForFunction(() => window.harness !== undefined);
+  };
+  await open();
   return {
     server,
     context: browser.context,
+    page,
+    /** Leaves the page, with whatever it is doing, and opens it again. */
+    open,
     problems,
     call: (name, ...values) =>
       page.evaluate(([name, values]) => window.harness[name](...values), [name, values]),

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import http from "node:http";
 import { extname, join, normalize, sep } from "node:path";
-import { faults } from "./faults.mjs";
+import { faults, Hub } from "./faults.mjs";
 import { folders } from "./paths.mjs";
 
 const types = {
@@ -29,12 +29,13 @@ const everything = [
 
 /**
  * A local server with the built page at /, the models under /models/, the package under /pkg/, and
- * misbehaving files under /fault/ (see faults.mjs). It sends no COOP or COEP unless `isolated`.
+ * misbehaving files under /fault/ and /hub/ (see faults.mjs). It sends no COOP or COEP unless `isolated`.
  * Other `mounts` are served in their place: pairs of a path's beginning and a folder or a file.
  */
 export async function startServer({ isolated = false, mounts = everything, headers = {} } = {}) {
   const seen = [];
   const failed = [];
+  const hub = new Hub();
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     seen.push(pathname);
@@ -46,7 +47,10 @@ export async function startServer({ isolated = false, mounts = everything, heade
       response.setHeader("cross-origin-opener-policy", "same-origin");
       response.setHeader("cross-origin-embedder-policy", "require-corp");
     }
-    answer(pathname, request, response, mounts).catch((error) => {
+    const answered = pathname.startsWith("/hub/")
+      ? hub.answer(pathname, request, response)
+      : answer(pathname, request, response, mounts);
+    answered.catch((error) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(String(error));
     });
@@ -54,6 +58,7 @@ export async function startServer({ isolated = false, mounts = everything, heade
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://localhost:${server.address().port}`,
+    hub,
     /** How often a path was asked for. */
     hits: (pathname) => seen.filter((path) => path === pathname).length,
     /** What was asked for, in order. */

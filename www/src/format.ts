@@ -45,6 +45,13 @@ export function share(value: number): string {
   return percent < 1e-4 ? "< 0.0001 %" : `${percent.toPrecision(1)} %`;
 }
 
+const day = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+
+/** A day and a time of day. */
+export function moment(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "at an unknown time" : day.format(date);
+}
+
 /** A token with its blanks and line breaks made visible. */
 export function visibleText(text: string): string {
   return text.replaceAll(" ", "·").replaceAll("\n", "↵").replaceAll("\t", "→");

@@ -2,6 +2,7 @@ import { createApp } from "./app.ts";
 import { byId } from "./dom.ts";
 import { mountDrop } from "./drop.ts";
 import { isTokenizerAlone } from "./graft/tokenizers.ts";
+import { installServiceWorker } from "./offline.ts";
 import { mountErrors } from "./panels/error.ts";
 import { mountModelPanel } from "./panels/model.ts";
 import { Session } from "./session.ts";
@@ -10,7 +11,7 @@ import { mountTabs } from "./tab-bar.ts";
 import { themeToggle } from "./theme.ts";
 
 const settings = readSettings();
-const session = new Session(settings.device);
+const session = new Session(settings.device, installServiceWorker());
 const app = createApp(session, settings);
 
 byId("top-end").append(themeToggle());

@@ -50,3 +50,14 @@ export function nameOf(address: string): string {
     return address;
   }
 }
+
+/** `hf:owner/repo/file` or `hf:owner/repo@revision/file`. */
+export function isHubFile(address: string): boolean {
+  return /^hf:(\/\/)?[\w.-]+\/[\w.-]+(@[^/@]+)?\/[^/]/i.test(address);
+}
+
+/** The address of a file in the same folder. */
+export function besideOf(address: string, file: string): string {
+  // Addresses on the hub are no base that the browser could resolve against.
+  return isHubFile(address) ? address.replace(/[^/]*$/, file) : new URL(file, address).href;
+}

@@ -1,11 +1,13 @@
 import {
   type ByteModel,
   type CacheEntry,
+  type CacheUsage,
   type DeviceInfo,
   type EngineMemory,
   type EnsembleOptions,
   type LanguageModel,
   Lexigraft,
+  openCache,
   type Source,
 } from "lexigraft";
 import { Cell } from "./cell.ts";
@@ -50,6 +52,12 @@ export interface LoadState {
   fromCache: boolean;
 }
 
+/** The downloaded files that the browser keeps. */
+export interface Stored {
+  entries: CacheEntry[];
+  usage: CacheUsage;
+}
+
 /**
  * The one device and the one model that all tabs share. Every fault ends in `error`; the session
  * stays usable after each.
@@ -60,15 +68,21 @@ export class Session {
   readonly loading = new Cell<LoadState | null>(null);
   readonly running = new Cell(false);
   readonly error = new Cell<ShownError | null>(null);
-  readonly stored = new Cell<CacheEntry[]>([]);
+  readonly stored = new Cell<Stored>({ entries: [], usage: { bytes: 0, unfinishedBytes: 0 } });
 
+  /** It needs no engine: what is stored can be deleted when no device works. */
+  readonly #cache = openCache();
   #lexigraft: Lexigraft | undefined;
   #partner: { file: File; lexigraft: Lexigraft; lm: LanguageModel } | undefined;
   #starting: Promise<Lexigraft> | undefined;
   #load: { abort: AbortController; ended: Promise<unknown> } | undefined;
   #run: { abort: AbortController; ended: Promise<unknown> } | undefined;
 
-  constructor(choice: DeviceChoice) {
+  /** No engine starts before `ready`. */
+  constructor(
+    choice: DeviceChoice,
+    private readonly ready: Promise<void> = Promise.resolve(),
+  ) {
     this.engine = new Cell<EngineState>({ status: "starting", choice });
   }
 
@@ -266,8 +280,7 @@ export class Session {
 
   async deleteStored(url?: string): Promise<void> {
     try {
-      const lexigraft = await this.#ensure(this.engine.value.choice);
-      await (url === undefined ? lexigraft.cache.clear() : lexigraft.cache.delete(url));
+      await (url === undefined ? this.#cache.clear() : this.#cache.delete(url));
     } catch (error) {
       this.report(error);
     }
@@ -276,7 +289,9 @@ export class Session {
 
   async refreshStored(): Promise<void> {
     // A cache that cannot be listed is as good as empty, and no reason for an error panel.
-    this.stored.set((await quietly(this.#lexigraft?.cache.list())) ?? []);
+    const entries = (await quietly(this.#cache.list())) ?? [];
+    const usage = (await quietly(this.#cache.usage())) ?? { bytes: 0, unfinishedBytes: 0 };
+    this.stored.set({ entries, usage });
   }
 
   /** Shows an error; a lost device takes its model along and is started again on the next load. */
@@ -309,6 +324,7 @@ export class Session {
   async #create(choice: DeviceChoice): Promise<Lexigraft> {
     this.engine.set({ status: "starting", choice });
     try {
+      await this.ready;
       const lexigraft = await Lexigraft.create({ device: choice });
       this.#lexigraft = lexigraft;
       this.engine.set({ status: "ready", choice, device: lexigraft.device });

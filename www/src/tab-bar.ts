@@ -51,8 +51,8 @@ export function mountTabs(bar: HTMLElement, host: HTMLElement, app: App): void {
       if (selected) item.button.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   };
-  const step = (from: number, by: number): void => {
-    const item = mounted[(from + by + mounted.length) % mounted.length];
+  const go = (to: number): void => {
+    const item = mounted[(to + mounted.length) % mounted.length];
     item?.button.focus();
     item?.button.click();
   };
@@ -62,8 +62,11 @@ export function mountTabs(bar: HTMLElement, host: HTMLElement, app: App): void {
       show(item.tab.id);
     });
     item.button.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowRight") step(index, 1);
-      else if (event.key === "ArrowLeft") step(index, -1);
+      const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: -1 }[event.key];
+      if (to === undefined) return;
+      // Home and End would scroll the page.
+      event.preventDefault();
+      go(to);
     });
   });
   addEventListener("hashchange", () => show(location.hash.slice(1)));

@@ -15,8 +15,8 @@ pub struct Args {
     /// Open the page in the default browser
     #[arg(long)]
     open: bool,
-    /// Leave out the headers that make the page cross-origin isolated (COOP and COEP): as on a
-    /// plain static host, the CPU engine then has one thread
+    /// Leave out the headers that make the page cross-origin isolated (COOP and COEP), as a plain
+    /// static host does: with ?coi=0 in the address the CPU engine then has one thread
     #[arg(long)]
     no_isolation: bool,
     /// Serve what was built before

@@ -49,12 +49,23 @@ export class FakeOpfs {
         return new File([bytes], name);
       },
       ...(writing === "sync" ? { createSyncAccessHandle: async () => this.#sync(name) } : {}),
-      ...(writing === "stream" ? { createWritable: async () => this.#stream(name) } : {}),
+      ...(writing === "stream"
+        ? {
+            createWritable: async ({ keepExistingData = false } = {}) =>
+              this.#stream(name, keepExistingData ? this.files.get(name) : undefined),
+          }
+        : {}),
     };
   }
 
   #sync(name: string) {
     return {
+      truncate: (bytes: number) => {
+        const old = this.files.get(name) ?? new Uint8Array();
+        const cut = new Uint8Array(bytes);
+        cut.set(old.subarray(0, bytes));
+        this.files.set(name, cut);
+      },
       write: (bytes: Uint8Array, { at }: { at: number }) => {
         const room = Math.max(0, (this.options.diskBytes ?? Number.POSITIVE_INFINITY) - at);
         const taken = bytes.slice(0, room);
@@ -70,10 +81,17 @@ export class FakeOpfs {
     };
   }
 
-  #stream(name: string) {
-    let pending = new Uint8Array();
+  #stream(name: string, kept: Uint8Array<ArrayBuffer> = new Uint8Array()) {
+    let pending = kept.slice();
     let errored = false;
     return {
+      truncate: async (bytes: number) => {
+        pending = pending.slice(0, bytes);
+      },
+      // What follows is appended: the end is the only place that is ever sought.
+      seek: async (at: number) => {
+        if (at !== pending.byteLength) throw new TypeError("not the end");
+      },
       write: async (bytes: Uint8Array) => {
         errored ||=
           pending.byteLength + bytes.byteLength > (this.options.diskBytes ?? Number.POSITIVE_INFINITY);
@@ -88,7 +106,9 @@ export class FakeOpfs {
         if (errored) throw new TypeError("the stream has failed");
         this.files.set(name, pending);
       },
-      abort: async () => undefined,
+      abort: async () => {
+        errored = true;
+      },
     };
   }
 }

@@ -13,7 +13,8 @@ async function failure(work) {
     await work();
     return undefined;
   } catch (error) {
-    return { code: error?.code, message: error?.message, typed: error instanceof LexigraftError };
+    const { code, message, details } = error ?? {};
+    return { code, message, details, typed: error instanceof LexigraftError };
   }
 }
 
@@ -127,11 +128,13 @@ window.harness = {
     await model?.dispose();
     model = undefined;
     const events = [];
+    const warnings = [];
     model = await lexigraft.languageModel(url, {
       ...options,
       onProgress: ({ phase, loaded, total, fromCache }) => events.push({ phase, loaded, total, fromCache }),
+      onWarning: (warning) => warnings.push({ ...warning }),
     });
-    return { info: { ...model.info }, events };
+    return { info: { ...model.info }, events, warnings };
   },
 
   loadFailure: (source, options = {}) =>
@@ -334,6 +337,27 @@ window.harness = {
 
   cacheList: () => lexigraft.cache.list(),
   cacheClear: () => lexigraft.cache.clear(),
+  cacheUsage: () => lexigraft.cache.usage(),
+  cacheDelete: (url) => lexigraft.cache.delete(url),
+
+  /** Begins a load and does not wait for its end; resolves once so many bytes are here. */
+  loadUntil: (url, bytes) =>
+    new Promise((resolve, reject) => {
+      const onProgress = ({ phase, loaded }) => {
+        if (phase === "download" && loaded >= bytes) resolve(loaded);
+      };
+      lexigraft.languageModel(url, { onProgress }).catch(reject);
+    }),
+
+  /** Names of the files in the cache's folder, whatever they are. */
+  async cacheFiles() {
+    const root = await navigator.storage.getDirectory();
+    const names = [];
+    for await (const name of (await root.getDirectoryHandle("lexigraft", { create: true })).keys()) {
+      names.push(name);
+    }
+    return names;
+  },
 
   async useAfterDispose() {
     const old = model;

@@ -80,6 +80,7 @@ export class Grafting {
       this.#lexigraft = lexigraft;
       this.chosen.set({ source, tokenizer });
       await old?.tokenizer.dispose();
+      void this.session.refreshStored();
     } catch (error) {
       if (!isAbort(error) && !unasked) this.session.report(error);
     } finally {

@@ -1,8 +1,7 @@
 import { LexigraftError } from "lexigraft";
 import type { App } from "../app.ts";
-import { watchAll } from "../cell.ts";
 import { el, uniqueId } from "../dom.ts";
-import { defaultModel, type ModelFiles, nameOf, sortFiles } from "../models.ts";
+import { besideOf, defaultModel, isHubFile, type ModelFiles, nameOf, sortFiles } from "../models.ts";
 import type { ModelSource } from "../session.ts";
 import { inRange, ranges, type SourceKind } from "../settings.ts";
 import { cachePanel } from "./cache.ts";
@@ -43,8 +42,8 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
     required: true,
     class: "wide",
     testid: "model-url",
-    placeholder: "https://…/model.gguf",
-    "aria-label": "Web address of a model file",
+    placeholder: "https://… or hf:owner/repo/file",
+    "aria-label": "Web address of a model file, or hf:owner/repo/file on the Hugging Face hub",
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
@@ -134,14 +133,20 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
       session.report(new LexigraftError("not-found", `This is not a web address: ${settings.url}`));
       return undefined;
     }
-    const address = new URL(settings.url, document.baseURI);
+    if (/^hf:/i.test(settings.url) && !isHubFile(settings.url)) {
+      session.report(
+        new LexigraftError("not-found", `Files on the hub are hf:owner/repo/file, not ${settings.url}`),
+      );
+      return undefined;
+    }
+    const address = new URL(settings.url, document.baseURI).href;
     // A safetensors file's companions lie beside it in every model repository.
     const beside = (file: string) =>
-      address.pathname.endsWith(".safetensors") ? new URL(file, address).href : undefined;
+      /\.safetensors$/.test(address.replace(/[?#].*/, "")) ? besideOf(address, file) : undefined;
     return {
       ...shared,
-      label: nameOf(address.href),
-      weights: address.href,
+      label: nameOf(address),
+      weights: address,
       tokenizer: shared.tokenizer ?? beside("tokenizer.json"),
       config: shared.config ?? beside("config.json"),
     };
@@ -159,9 +164,8 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
       url.reportValidity();
     }
   }
-  watchAll([session.loading, session.model], () => {
-    loadButton.disabled = session.loading.value !== null;
-    loadButton.textContent = session.model.value ? "Load and replace" : "Load model";
+  session.model.watch((model) => {
+    loadButton.textContent = model ? "Load and replace" : "Load model";
   });
 
   /** Weights are loaded at once; tokenizer and config alone wait for the next load. */
@@ -212,7 +216,7 @@ export function mountModelPanel(host: HTMLElement, app: App): { take(files: File
       el("p", { class: "note" }, "Tokens of prompt and answer together. Less saves memory."),
     ),
     loadButton,
-    progressPanel(session),
+    progressPanel(session, loadButton),
     modelInfo(session),
     devicePanel(app),
     cachePanel(session),

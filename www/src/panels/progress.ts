@@ -15,8 +15,11 @@ function phaseText({ phase, fromCache }: LoadState): string {
   return phase === "download" ? "Reading this browser's copy" : `${phases[phase]} (from this browser's copy)`;
 }
 
-/** The progress of a load with its Cancel button; hidden when nothing loads. */
-export function progressPanel(session: Session): HTMLElement {
+/**
+ * The progress of a load with its Cancel button; hidden when nothing loads. The button that starts a load is disabled
+ * meanwhile: the focus that it would drop goes to Cancel and back.
+ */
+export function progressPanel(session: Session, loadButton: HTMLButtonElement): HTMLElement {
   const id = uniqueId("progress");
   const bar = el("progress", { id, testid: "progress", max: 1 });
   const phase = el("label", { for: id });
@@ -39,7 +42,11 @@ export function progressPanel(session: Session): HTMLElement {
   // Spoken once a phase, and at the quarters: more would talk without end.
   let spoken = "";
   session.loading.watch((state) => {
+    const from = document.activeElement;
     panel.hidden = state === null;
+    loadButton.disabled = state !== null;
+    if (state && from === loadButton) cancel.focus({ preventScroll: true });
+    if (!state && from === cancel) loadButton.focus({ preventScroll: true });
     if (!state) {
       spoken = "";
       bar.removeAttribute("value");

@@ -43,7 +43,17 @@ function mount(panel: HTMLElement, app: App): void {
   const plain = el("div", { class: "text", testid: "plain-text" });
   const exact = el("div", { class: "text", testid: "exact-text" });
   const figures = el("p", { class: "note numeric", testid: "bytes-figures" });
-  const partner = el("input", { type: "file", id: uniqueId("partner"), testid: "partner", accept: ".gguf" });
+  const partner = el("input", {
+    type: "file",
+    class: "visually-hidden",
+    testid: "partner",
+    accept: ".gguf",
+    "aria-label": "GGUF file of a second model, any tokenizer",
+  });
+  const partnerName = el("span", { class: "file-name muted" }, "GGUF, any tokenizer");
+  partner.addEventListener("change", () => {
+    partnerName.textContent = partner.files?.[0]?.name ?? "GGUF, any tokenizer";
+  });
   const combine = el(
     "select",
     { id: uniqueId("combine"), testid: "combine" },
@@ -171,15 +181,18 @@ function mount(panel: HTMLElement, app: App): void {
       el("div", { class: "toolbar" }, lookButton, goOnButton, stop, note),
       el(
         "details",
-        {},
+        { class: "fold" },
         el("summary", {}, "Together with a second model"),
         el(
           "div",
           { class: "bytes-partner" },
-          el("label", { for: partner.id, class: "label" }, "GGUF file, any tokenizer"),
-          partner,
-          el("label", { for: combine.id, class: "label" }, "Combined by the"),
-          combine,
+          el("div", { class: "file" }, el("label", { class: "button" }, "Choose…", partner), partnerName),
+          el(
+            "div",
+            { class: "bytes-combine" },
+            el("label", { for: combine.id, class: "label" }, "Combined by the"),
+            combine,
+          ),
         ),
       ),
       el("hr", { class: "graft-line" }),

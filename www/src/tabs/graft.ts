@@ -259,7 +259,7 @@ function mount(panel: HTMLElement, app: App): void {
       el("div", { class: "side-by-side" }, own.element, other.element),
       el(
         "details",
-        { open: true },
+        { class: "fold", open: true },
         el("summary", {}, "The same sentences in other languages"),
         table.element,
       ),
