@@ -30,7 +30,9 @@ impl State {
     }
 
     fn grammar(&mut self, handle: i32) -> Option<&mut ByteGrammar> {
-        self.grammars.get_mut(usize::try_from(handle).ok()?)?.as_mut()
+        self.grammars
+            .get_mut(usize::try_from(handle).ok()?)?
+            .as_mut()
     }
 }
 

@@ -29,7 +29,9 @@ impl std::fmt::Debug for ByteGrammar {
 }
 
 impl ByteGrammar {
-    /// A grammar in llguidance's variant of Lark, of at most [`MOST_GRAMMAR_BYTES`].
+    /// A grammar in llguidance's variant of Lark, of at most [`MOST_GRAMMAR_BYTES`]. What it ignores
+    /// may stand between its parts, not before or after all of them. A grammar without an end, such as
+    /// `start: "a" start`, is not found out: it goes on for as long as it is asked.
     ///
     /// # Errors
     /// `bad-constraint` for a grammar that cannot be used or is too large,
@@ -147,7 +149,9 @@ fn deep<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, S
     const STACK: usize = 256 << 20;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
-        let running = thread.spawn_scoped(scope, work).map_err(|e| e.to_string())?;
+        let running = thread
+            .spawn_scoped(scope, work)
+            .map_err(|e| e.to_string())?;
         let failed = |_| Err("the parser failed".to_owned());
         running.join().unwrap_or_else(failed)
     })
