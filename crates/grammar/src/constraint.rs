@@ -99,7 +99,14 @@ impl ByteGrammar {
 
     /// Why nothing is allowed any more, if the grammar became too much work on the way.
     pub fn failure(&self) -> Option<String> {
-        self.matcher.get_error()
+        let error = self.matcher.get_error()?;
+        // What stands where the messages of longer builds list the grammar.
+        Some(
+            error
+                .trim_end_matches("<non-verbose/>")
+                .trim_end()
+                .to_owned(),
+        )
     }
 
     /// What to call it in messages.

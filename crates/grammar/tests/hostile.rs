@@ -110,7 +110,7 @@ fn what_nothing_satisfies() {
 #[test]
 fn what_has_no_end() {
     let mut grammar = ByteGrammar::lark("start: \"a\" start").unwrap();
-    for _ in 0..2_000 {
+    for _ in 0..500 {
         assert!(grammar.allowed()[usize::from(b'a')] && !grammar.may_end());
         grammar.advance(b'a');
     }
@@ -217,6 +217,18 @@ fn a_byte_that_is_not_allowed_ends_everything() {
     assert!(!grammar.allowed().contains(&true));
     grammar.advance(b'a');
     assert!(!grammar.allowed().contains(&true));
+}
+
+/// What was too much to make is known at once, the rest when it is met.
+#[test]
+fn a_grammar_that_becomes_too_much_work_says_so() {
+    let mut grammar = ByteGrammar::lark("start: \"a\"{1000000}").unwrap();
+    assert_eq!(grammar.failure(), None);
+    grammar.advance(b'a');
+    assert!(!grammar.allowed().contains(&true));
+    let failure = grammar.failure().unwrap();
+    assert!(failure.contains("Too many items"), "{failure}");
+    assert!(!failure.contains("verbose"), "{failure}");
 }
 
 /// Grammars with a piece cut out, doubled or moved.
