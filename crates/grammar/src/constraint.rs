@@ -30,8 +30,8 @@ impl std::fmt::Debug for ByteGrammar {
 
 impl ByteGrammar {
     /// A grammar in llguidance's variant of Lark, of at most [`MOST_GRAMMAR_BYTES`]. What it ignores
-    /// may stand between its parts, not before or after all of them. A grammar without an end, such as
-    /// `start: "a" start`, is not found out: it goes on for as long as it is asked.
+    /// may stand between its parts, not before or after all of them. One without an end, such as
+    /// `start: ("a" | "b") start`, is not found out. Lists take less work where they recur on the left.
     ///
     /// # Errors
     /// `bad-constraint` for a grammar that cannot be used or is too large,
