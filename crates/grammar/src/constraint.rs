@@ -1,6 +1,7 @@
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{ApproximateTokEnv, InferenceCapabilities};
 use llguidance::{Matcher, ParserFactory};
+use serde_json::{Value, json};
 
 use crate::GrammarError;
 use crate::limits::{MOST_GRAMMAR_BYTES, MOST_SCHEMA_BYTES, parser_limits};
@@ -37,20 +38,32 @@ impl ByteGrammar {
     /// `bad-constraint` for a grammar that cannot be used or is too large,
     /// `contradictory-constraints` for one that derives nothing.
     pub fn lark(grammar: &str) -> Result<Self, GrammarError> {
-        Self::new("lark", "the grammar", grammar, MOST_GRAMMAR_BYTES)
+        Self::new("the grammar", grammar, MOST_GRAMMAR_BYTES, |text| {
+            Ok(TopLevelGrammar::from_lark(text.to_owned()))
+        })
     }
 
-    /// A JSON schema of at most [`MOST_SCHEMA_BYTES`]: texts that are JSON, with blanks where JSON has
-    /// them. An object's keys come in the order in which the schema has them.
+    /// A JSON schema of at most [`MOST_SCHEMA_BYTES`]: texts that are JSON. An object's keys come in the
+    /// order in which the schema has them. Where JSON has blanks there may be one, or a line break and an
+    /// indentation of up to twelve; `x-guidance` with `whitespace_pattern` or `whitespace_flexible` in
+    /// the schema says otherwise.
     ///
     /// # Errors
     /// `bad-constraint` for a schema that is no JSON, asks for what is not supported or is too large,
     /// `contradictory-constraints` for one that nothing satisfies.
     pub fn json_schema(schema: &str) -> Result<Self, GrammarError> {
-        Self::new("json", "the JSON schema", schema, MOST_SCHEMA_BYTES)
+        Self::new("the JSON schema", schema, MOST_SCHEMA_BYTES, |text| {
+            let schema = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            Ok(TopLevelGrammar::from_json_schema(few_blanks(schema)))
+        })
     }
 
-    fn new(tag: &str, kind: &'static str, text: &str, most: usize) -> Result<Self, GrammarError> {
+    fn new(
+        kind: &'static str,
+        text: &str,
+        most: usize,
+        read: fn(&str) -> Result<TopLevelGrammar, String>,
+    ) -> Result<Self, GrammarError> {
         let bad = |reason: &str| GrammarError::Bad(format!("{kind} cannot be used: {reason}"));
         if text.len() > most {
             return Err(bad(&format!(
@@ -58,7 +71,7 @@ impl ByteGrammar {
                 text.len()
             )));
         }
-        let matcher = deep(|| matcher(tag, text)).map_err(|error| bad(&error))?;
+        let matcher = deep(|| matcher(read(text)?)).map_err(|error| bad(&error))?;
         let mut constraint = Self {
             matcher,
             allowed: [false; 257],
@@ -133,8 +146,26 @@ impl ByteGrammar {
     }
 }
 
-fn matcher(tag: &str, text: &str) -> Result<Matcher, String> {
-    let grammar = TopLevelGrammar::from_tagged_str(tag, text).map_err(|error| error.to_string())?;
+/// Without a bound small models write blanks for ever: nothing forbids the next one.
+fn few_blanks(mut schema: Value) -> Value {
+    const BLANKS: &str = " |\\n[ ]{0,12}";
+    if schema == Value::Bool(true) {
+        schema = json!({});
+    }
+    if let Some(object) = schema.as_object_mut() {
+        let options = object.entry("x-guidance").or_insert_with(|| json!({}));
+        if let Some(options) = options.as_object_mut()
+            && !options.contains_key("whitespace_flexible")
+        {
+            options
+                .entry("whitespace_pattern")
+                .or_insert_with(|| BLANKS.into());
+        }
+    }
+    schema
+}
+
+fn matcher(grammar: TopLevelGrammar) -> Result<Matcher, String> {
     let bytes = ApproximateTokEnv::single_byte_env();
     // Slices speed up large vocabularies.
     let factory = ParserFactory::new(&bytes, InferenceCapabilities::default(), &[]);

@@ -78,6 +78,30 @@ fn keys_come_in_the_order_of_the_schema() {
     assert!(!accepts(&schema, r#"{"a": null, "z": null}"#));
 }
 
+#[test]
+fn blanks_are_few_unless_the_schema_says_otherwise() {
+    let pair = |more: &str| {
+        let schema =
+            format!(r#"{{"type": "array", "items": {{"enum": [1]}}, "minItems": 2{more}}}"#);
+        ByteGrammar::json_schema(&schema).unwrap()
+    };
+    let usual = pair("");
+    for text in ["[1,1]", "[1, 1]", "[\n  1,\n  1\n]", "[\n            1,1]"] {
+        assert!(accepts(&usual, text), "{text}");
+    }
+    for text in ["[1,  1]", "[\n\n1,1]", "[\t1,1]", "[\n             1,1]"] {
+        assert!(!accepts(&usual, text), "{text}");
+    }
+    let free = pair(r#", "x-guidance": {"whitespace_flexible": true}"#);
+    assert!(accepts(&free, "[1,  \t\n\n 1]"));
+    let none = pair(r#", "x-guidance": {"whitespace_flexible": false}"#);
+    assert!(accepts(&none, "[1,1]") && !accepts(&none, "[1, 1]"));
+    let tabs = pair(r#", "x-guidance": {"whitespace_pattern": "\\t"}"#);
+    assert!(accepts(&tabs, "[1,\t1]") && !accepts(&tabs, "[1, 1]"));
+    let anything = ByteGrammar::json_schema("true").unwrap();
+    assert!(accepts(&anything, r#"{"a": [1, null]}"#) && !accepts(&anything, "[1,  1]"));
+}
+
 /// Numbers that look random and are the same every time.
 struct Dice(u64);
 
