@@ -1,9 +1,11 @@
-// JSON schemas and grammars as constraints in the browser, on the real model.
+// JSON schemas and grammars as constraints on the real model, in the browser and in Node.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { openApp } from "../support/app.mjs";
 import { openPackagePage } from "../support/package-page.mjs";
-import { models } from "../support/paths.mjs";
+import { folders, models } from "../support/paths.mjs";
 
 const MODULE = "/pkg/dist/wasm/grammar/lexigraft_grammar.wasm";
 let page;
@@ -143,6 +145,20 @@ test("what cannot be used has its code, and the next one works", async () => {
   assert.ok(["1", "2", "3"].includes(text), text);
   assert.equal(fetched(), 1);
   assert.deepEqual(page.problems, []);
+});
+
+test("the same holds in Node", async () => {
+  const { Lexigraft } = await import(pathToFileURL(join(folders.package, "node.js")));
+  const lexigraft = await Lexigraft.create({ threads: 1 });
+  try {
+    const model = await lexigraft.languageModel(join(folders.models, models.smollm2));
+    const bytes = await model.bytes();
+    const [{ prompt, schema, holds }] = schemas;
+    const { text } = await bytes.generate(prompt, { jsonSchema: schema, temperature: 0 }).result;
+    assert.ok(holds(JSON.parse(text)), text);
+  } finally {
+    await lexigraft.dispose();
+  }
 });
 
 test("the Bytes tab writes under each kind of constraint", async () => {

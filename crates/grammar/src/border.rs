@@ -136,10 +136,3 @@ pub extern "C" fn release(handle: i32) {
         }
     });
 }
-
-/// The clock that llguidance asks, for statistics that nobody reads: it stands, so that nothing has to
-/// be imported.
-#[unsafe(no_mangle)]
-pub extern "C" fn now() -> f64 {
-    0.0
-}
