@@ -6,9 +6,14 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
 for (const file of ["LICENSE-MIT", "LICENSE-APACHE"])
   await copyFile(path(`../../${file}`), path(`../${file}`));
-for (const kind of ["cpu", "cpu-threads", "gpu"]) {
-  await stat(path(`../dist/wasm/${kind}/lexigraft_bg.wasm`)).catch(() => {
-    console.error(`The ${kind} engine is missing from dist/wasm: run \`cargo xtask build\` first.`);
+for (const file of [
+  "cpu/lexigraft_bg.wasm",
+  "cpu-threads/lexigraft_bg.wasm",
+  "gpu/lexigraft_bg.wasm",
+  "grammar/lexigraft_grammar.wasm",
+]) {
+  await stat(path(`../dist/wasm/${file}`)).catch(() => {
+    console.error(`${file} is missing from dist/wasm: run \`cargo xtask build\` first.`);
     process.exit(1);
   });
 }

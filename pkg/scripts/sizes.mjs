@@ -1,4 +1,4 @@
-// What a page downloads: each engine's module and the scripts, as they are, and as servers compress them.
+// What a page downloads: the modules and the scripts, as they are, and as servers compress them.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -12,6 +12,7 @@ const files = [
   "wasm/cpu-threads/lexigraft.js",
   "wasm/gpu/lexigraft_bg.wasm",
   "wasm/gpu/lexigraft.js",
+  "wasm/grammar/lexigraft_grammar.wasm",
   "inline.js",
   "node.js",
 ];

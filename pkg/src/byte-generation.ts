@@ -1,6 +1,7 @@
 import { abortError } from "./abort.js";
 import type { EngineClient, StartedCall } from "./client.js";
-import type { LexigraftError } from "./errors.js";
+import { LexigraftError } from "./errors.js";
+import type { ConstraintText } from "./grammar-module.js";
 import { PieceStream } from "./piece-stream.js";
 import type { ByteGenerateEnd, Handle } from "./protocol.js";
 import type { ByteGenerateOptions, ByteGenerateResult, ByteGeneration, BytePiece } from "./types.js";
@@ -21,6 +22,26 @@ export function fillByteOptions(options: ByteGenerateOptions): WasmByteGenerateO
   };
 }
 
+/** The constraints that a module of their own reads. Throws `bad-constraint` for a schema that has no JSON. */
+export function constraintTexts({ jsonSchema, grammar }: ByteGenerateOptions): ConstraintText[] {
+  const texts: ConstraintText[] = [];
+  if (jsonSchema !== undefined) texts.push({ kind: "json-schema", text: schemaText(jsonSchema) });
+  if (grammar !== undefined) texts.push({ kind: "grammar", text: String(grammar) });
+  return texts;
+}
+
+function schemaText(schema: object | string): string {
+  if (typeof schema === "string") return schema;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(schema);
+  } catch (cause) {
+    throw new LexigraftError("bad-constraint", "The JSON schema cannot be written as JSON.", { cause });
+  }
+  if (text === undefined) throw new LexigraftError("bad-constraint", "The JSON schema is no JSON.");
+  return text;
+}
+
 /** A generation of bytes as it comes from the engine. */
 export class ByteGenerationStream implements ByteGeneration {
   readonly result: Promise<ByteGenerateResult>;
@@ -34,6 +55,7 @@ export class ByteGenerationStream implements ByteGeneration {
     handle: Handle,
     prompt: Uint8Array,
     private readonly options: WasmByteGenerateOptions,
+    constraints: ConstraintText[],
     signal: AbortSignal | undefined,
   ) {
     if (signal?.aborted) {
@@ -41,7 +63,8 @@ export class ByteGenerationStream implements ByteGeneration {
       this.result = Promise.resolve(this.#summary(undefined));
       return;
     }
-    this.#call = client.start("generateBytes", { handle, prompt, options }, ({ bytes, logProb }) => {
+    const params = { handle, prompt, options, constraints };
+    this.#call = client.start("generateBytes", params, ({ bytes, logProb }) => {
       this.#stream.push({ bytes, text: this.#decoder.decode(bytes, { stream: true }), logProb });
     });
     this.result = this.#stream.cancelledBy(signal, this.#settle(this.#call.result));

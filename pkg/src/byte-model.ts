@@ -1,4 +1,4 @@
-import { ByteGenerationStream, fillByteOptions } from "./byte-generation.js";
+import { ByteGenerationStream, constraintTexts, fillByteOptions } from "./byte-generation.js";
 import { callUser, type EngineClient } from "./client.js";
 import { asyncDispose } from "./dispose.js";
 import { LexigraftError } from "./errors.js";
@@ -68,6 +68,7 @@ class ByteModelClient implements ByteModel {
       this.handle,
       bytes,
       fillByteOptions(options),
+      constraintTexts(options),
       options.signal,
     );
   }

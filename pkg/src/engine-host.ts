@@ -2,6 +2,7 @@ import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
 import { watchDevices } from "./device-loss.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
+import { Constraints } from "./host-constraints.js";
 import { type Fetcher, fetchAll, fileGetter } from "./host-files.js";
 import { exportModel, graftParts, runGraft } from "./host-graft.js";
 import { JobQueue } from "./job-queue.js";
@@ -56,11 +57,13 @@ export class EngineHost {
   readonly #slots = new Map<Handle, Slot>();
   readonly #calls = new Map<number, AbortController>();
   readonly #answers = new Set<Promise<void>>();
+  readonly #constraints: Constraints;
 
   constructor(
     private readonly post: (message: HostMessage, transfer: Transferable[]) => void,
     private readonly environment: EngineEnvironment,
   ) {
+    this.#constraints = new Constraints(environment);
     // Nobody may be waiting for it.
     this.#breaking.catch(() => undefined);
   }
@@ -119,6 +122,7 @@ export class EngineHost {
         () => startEngine(this.environment, params, signal),
         (error) => this.abandon(error),
       );
+      this.#constraints.wasmUrl = params.wasmUrl.grammar;
       return this.#started.device;
     },
     memory: async () => {
@@ -252,15 +256,18 @@ export class EngineHost {
         }),
       );
     },
-    generateBytes: async ({ handle, prompt, options }, { signal, emit }) => {
+    generateBytes: async ({ handle, prompt, options, constraints }, { signal, emit }) => {
       const { model, queue } = this.#bytes(handle);
-      return queue.run(signal, (running) =>
-        model.generate(prompt, options, async (bytes, logProb) => {
+      return queue.run(signal, (running) => {
+        const onBytes = async (bytes: Uint8Array, logProb: number) => {
           emit({ bytes, logProb });
           await yieldToEventLoop();
           return !running.aborted;
-        }),
-      );
+        };
+        return this.#constraints.under(constraints, running, (compiled) =>
+          model.generate(prompt, options, onBytes, compiled),
+        );
+      });
     },
     embed: async ({ handle, texts }, { signal }) => {
       const { model, queue } = this.#encoder(handle);

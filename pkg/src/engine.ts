@@ -2,6 +2,7 @@ import { throwIfAborted } from "./abort.js";
 import { chooseDevice, cpuBecause } from "./device.js";
 import { LexigraftError, toLexigraftError } from "./errors.js";
 import type { OpenFile } from "./fetch-file.js";
+import type { GrammarModule } from "./grammar-module.js";
 import type { GpuProbe } from "./probe.js";
 import type { CreateParams, EngineModule } from "./protocol.js";
 import type { ThreadChoice } from "./threads.js";
@@ -14,6 +15,8 @@ export interface EngineEnvironment {
   probe(): Promise<GpuProbe>;
   threads(requested: number | undefined): ThreadChoice;
   startHelpers(module: WasmModule, count: number, signal: AbortSignal): Promise<void>;
+  /** Fetches what compiles JSON schemas and grammars; absent where there is none. */
+  loadGrammar?(wasmUrl: string | undefined, signal: AbortSignal): Promise<GrammarModule>;
   /** What the started module took to download, as far as the browser tells. */
   moduleSize?(): ModuleSize | undefined;
   fetch?: (url: string, init: RequestInit) => Promise<Response>;

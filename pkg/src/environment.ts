@@ -1,4 +1,5 @@
 import type { EngineEnvironment } from "./engine.js";
+import { loadGrammar } from "./load-grammar.js";
 import { loadModule, startedModuleSize } from "./load-module.js";
 import { probeWebGpu } from "./probe.js";
 import { startHelpers, threadsHere } from "./threads.js";
@@ -9,5 +10,6 @@ export const browserEnvironment: EngineEnvironment = {
   probe: () => probeWebGpu(),
   threads: threadsHere,
   startHelpers,
+  loadGrammar,
   moduleSize: startedModuleSize,
 };

@@ -75,6 +75,7 @@ export class Lexigraft implements AsyncDisposable {
           ...(wasmUrl.cpu === undefined ? {} : { cpu: resolveUrl(wasmUrl.cpu) }),
           ...(wasmUrl.cpuThreads === undefined ? {} : { cpuThreads: resolveUrl(wasmUrl.cpuThreads) }),
           ...(wasmUrl.gpu === undefined ? {} : { gpu: resolveUrl(wasmUrl.gpu) }),
+          ...(wasmUrl.grammar === undefined ? {} : { grammar: resolveUrl(wasmUrl.grammar) }),
         },
         ...(threads === undefined ? {} : { threads }),
         ...base,

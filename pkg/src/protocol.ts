@@ -1,5 +1,6 @@
 /** What the page and the engine say to each other, through a worker's messages or directly. */
 import type { ErrorRecord } from "./errors.js";
+import type { ConstraintText } from "./grammar-module.js";
 import type { PortablePicture } from "./picture.js";
 import type { PortableSource } from "./source.js";
 import type {
@@ -38,7 +39,7 @@ export type EngineModule = "cpu" | "cpuThreads" | "gpu";
 
 export interface CreateParams {
   device: "auto" | DeviceKind;
-  wasmUrl: { [module in EngineModule]?: string };
+  wasmUrl: { [module in EngineModule | "grammar"]?: string };
   /** Where `hf:` addresses point. Undefined: the usual hub. */
   hub?: string;
   /** Undefined: as many as serve. */
@@ -165,7 +166,13 @@ export interface Methods {
     { done: number; total: number }
   >;
   generateBytes: Method<
-    { handle: Handle; prompt: Uint8Array; options: WasmByteGenerateOptions },
+    {
+      handle: Handle;
+      prompt: Uint8Array;
+      options: WasmByteGenerateOptions;
+      /** Besides the regular expression of the options. */
+      constraints: ConstraintText[];
+    },
     ByteGenerateEnd,
     { bytes: Uint8Array; logProb: number }
   >;

@@ -60,7 +60,7 @@ export interface CreateOptions {
    */
   workerUrl?: URL | string;
   /** Where the engine's `.wasm` files are, when they do not lie beside the package's scripts. */
-  wasmUrl?: { cpu?: URL | string; cpuThreads?: URL | string; gpu?: URL | string };
+  wasmUrl?: { cpu?: URL | string; cpuThreads?: URL | string; gpu?: URL | string; grammar?: URL | string };
   /**
    * Threads of the CPU engine. Default: the processor's, at most 8. More than one need a cross-origin isolated page and
    * an engine in a worker; elsewhere there is one, and `device.reason` says why.
@@ -331,8 +331,15 @@ export interface ByteGenerateOptions {
   seed?: number;
   /** Generate valid UTF-8 and hand out whole characters. Default true. */
   utf8?: boolean;
-  /** What is generated must match this regular expression as a whole. */
+  /** What is generated must match this regular expression as a whole. With other constraints, all of them hold. */
   regex?: string;
+  /**
+   * What is generated must be JSON that satisfies this JSON schema: an object, or its text. Keys come in the
+   * schema's order, and blanks where JSON has them. The first schema or grammar fetches a module that reads them.
+   */
+  jsonSchema?: object | string;
+  /** What is generated must be derived from this grammar, in llguidance's variant of Lark, from the rule `start`. */
+  grammar?: string;
   /**
    * Share of the probability that need not be looked into when bytes are drawn with another temperature than 1 or with
    * topK, topP or minP; without them draws are exact. At 0 their log-probabilities are too. Default 0.01.
@@ -341,7 +348,7 @@ export interface ByteGenerateOptions {
   signal?: AbortSignal;
 }
 
-/** `stop`: the model ended the text; `constraint`: the regular expression allows nothing more. */
+/** `stop`: the model ended the text; `constraint`: the constraints allow nothing more. */
 export type ByteFinishReason = "stop" | "max-bytes" | "context" | "constraint" | "aborted";
 
 export interface BytePiece {

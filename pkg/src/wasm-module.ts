@@ -186,6 +186,18 @@ export interface WasmByteGenerateOptions {
   regex?: string;
 }
 
+/** What the engine asks from inside, so that no method may throw. */
+export interface WasmByteConstraint {
+  /** 257 places: 1 for each byte that may come, and at 256 for an end. */
+  allowed(): Uint8Array;
+  advance(byte: number): void;
+  /** What to call it in messages. */
+  name(): string;
+  fork(): WasmByteConstraint;
+  /** May come more than once. */
+  free(): void;
+}
+
 export interface WasmByteModel {
   nextByte(prefix: Uint8Array, cover: number): Promise<WasmNextByte>;
   score(
@@ -197,6 +209,7 @@ export interface WasmByteModel {
     prompt: Uint8Array,
     options: WasmByteGenerateOptions,
     onBytes: (bytes: Uint8Array, logProb: number) => Promise<boolean>,
+    constraints: WasmByteConstraint[],
   ): Promise<{ reason: ByteFinishReason; seed: number; evaluations: number; tokens: number }>;
   free(): void;
 }

@@ -6,8 +6,13 @@ import { folders } from "../support/paths.mjs";
 /** What a visitor downloads of each module, as it is and compressed. */
 export async function moduleSizes() {
   const sizes = {};
-  for (const name of ["cpu", "cpu-threads", "gpu"]) {
-    const bytes = await readFile(join(folders.package, "wasm", name, "lexigraft_bg.wasm"));
+  for (const [name, file] of [
+    ["cpu", "lexigraft_bg.wasm"],
+    ["cpu-threads", "lexigraft_bg.wasm"],
+    ["gpu", "lexigraft_bg.wasm"],
+    ["grammar", "lexigraft_grammar.wasm"],
+  ]) {
+    const bytes = await readFile(join(folders.package, "wasm", name, file));
     // Quality 9 is within a few percent of the best and takes seconds instead of minutes.
     const brotli = brotliCompressSync(bytes, {
       params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },

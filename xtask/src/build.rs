@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the three WebAssembly modules, the npm package, the page.
+//! `cargo xtask build`: the WebAssembly modules, the npm package, the page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,7 @@ use clap::ValueEnum;
 use indicatif::HumanBytes;
 
 use crate::wasm_toolchain::{self, WasmToolchain};
-use crate::{node, process, wasm_bindgen, workspace};
-
-/// `wasm-opt` comes from this npm package; it is large and used by --release alone, so it is kept
-/// in the cache and not among the repository's packages.
-const BINARYEN: &str = "132.0.0";
-/// The features that Rust and wasm-bindgen use; wasm-opt rejects a module that uses one it was not told of.
-const WASM_OPT_FLAGS: [&str; 9] = [
-    "--enable-simd",
-    "--enable-threads",
-    "--enable-bulk-memory",
-    "--enable-nontrapping-float-to-int",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-reference-types",
-    "--enable-multivalue",
-    "--strip-debug",
-];
+use crate::{node, process, wasm_bindgen, wasm_opt, workspace};
 
 #[derive(clap::Args, Default)]
 pub struct Args {
@@ -42,21 +26,48 @@ enum Part {
     Cpu,
     /// The WebAssembly module for WebGPU
     Gpu,
+    /// The WebAssembly module that reads JSON schemas and grammars
+    Grammar,
     /// The npm package and the page
     Web,
 }
 
-/// One of the modules. They have the same surface, and none carries another's weight.
+/// One of the modules. The engine's have the same surface, and none carries another's weight.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Module {
     Cpu,
     /// For pages whose workers may share memory.
     CpuThreads,
     Gpu,
+    /// No engine: what reads JSON schemas and grammars.
+    Grammar,
 }
 
+/// All that the page calls. llguidance exports a C interface besides, which keeps a third of the module
+/// alive.
+const GRAMMAR_EXPORTS: [&str; 10] = [
+    "memory",
+    "write_text",
+    "text_start",
+    "text_length",
+    "compile",
+    "allowed",
+    "advance",
+    "failed",
+    "fork",
+    "release",
+];
+/// A grammar is a user's, so that there is an end to the memory that it may take: half a gibibyte. The
+/// stack is for recursion over rules inside rules.
+const GRAMMAR_LINK: [&str; 4] = [
+    "-C",
+    "link-arg=--max-memory=536870912",
+    "-C",
+    "link-arg=-zstack-size=8388608",
+];
+
 impl Module {
-    pub const ALL: [Self; 3] = [Self::Cpu, Self::CpuThreads, Self::Gpu];
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::CpuThreads, Self::Gpu, Self::Grammar];
 
     /// The folder under `pkg/wasm`.
     pub fn name(self) -> &'static str {
@@ -64,14 +75,32 @@ impl Module {
             Self::Cpu => "cpu",
             Self::CpuThreads => "cpu-threads",
             Self::Gpu => "gpu",
+            Self::Grammar => "grammar",
         }
     }
 
-    /// The cargo feature.
-    fn feature(self) -> &'static str {
+    /// The engine's cargo feature.
+    fn feature(self) -> Option<&'static str> {
         match self {
-            Self::Cpu | Self::CpuThreads => "cpu",
-            Self::Gpu => "gpu",
+            Self::Cpu | Self::CpuThreads => Some("cpu"),
+            Self::Gpu => Some("gpu"),
+            Self::Grammar => None,
+        }
+    }
+
+    /// The module itself, in its folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Grammar => "lexigraft_grammar.wasm",
+            _ => "lexigraft_bg.wasm",
+        }
+    }
+
+    /// The profile of Cargo.toml, which is also the name of its folder.
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Grammar => "wasm-small",
+            _ => "wasm",
         }
     }
 
@@ -79,10 +108,11 @@ impl Module {
         match self {
             Self::Cpu | Self::CpuThreads => Part::Cpu,
             Self::Gpu => Part::Gpu,
+            Self::Grammar => Part::Grammar,
         }
     }
 
-    /// Where wasm-bindgen puts it.
+    /// Where the package has it.
     pub fn folder(self) -> PathBuf {
         workspace::root().join("pkg").join("wasm").join(self.name())
     }
@@ -113,46 +143,60 @@ pub fn everything(release: bool) -> Result<()> {
 pub fn module(module: Module, release: bool) -> Result<()> {
     let toolchain = WasmToolchain::ready()?;
     let threads = module == Module::CpuThreads;
-    let bindgen = wasm_bindgen::ready()?;
     process::say(&format!(
         "WebAssembly module {}, by {}",
         module.name(),
         toolchain.describe()
     ));
-    let mut cargo = toolchain.cargo("build", threads)?;
-    cargo.args([
-        "--profile",
-        "wasm",
-        "-p",
-        "lexigraft-wasm",
-        "--no-default-features",
-    ]);
-    process::run(cargo.args(["--features", module.feature()]))?;
-
     let target = wasm_toolchain::target_folder(threads)?
         .join(wasm_toolchain::TARGET)
-        .join("wasm");
-    let compiled = target.join("lexigraft_wasm.wasm");
-    no_wrapped_exports(&compiled)?;
+        .join(module.profile());
     // Two modules are compiled to the same name, so times cannot tell whether the one below is
     // this module's; the work is a second or two.
-    let folder = module.folder();
     let plain = workspace::wasm_target()?
         .join("bindgen")
         .join(module.name());
-    let mut command = process::command(&bindgen);
-    command
-        // Names of functions are half of the GPU module and nothing reads them.
-        .args(["--remove-name-section", "--target", "web"])
-        .args(["--out-name", "lexigraft", "--out-dir"])
-        .arg(&plain)
-        .arg(&compiled);
-    process::run(&mut command)?;
-    if release {
-        optimise(&plain.join("lexigraft_bg.wasm"), &target, module)?;
+    let wasm = plain.join(module.file());
+    let compiled = match module.feature() {
+        Some(feature) => {
+            let mut cargo = toolchain.cargo("build", threads)?;
+            cargo.args(["--profile", module.profile(), "-p", "lexigraft-wasm"]);
+            cargo.args(["--no-default-features", "--features", feature]);
+            process::run(&mut cargo)?;
+            target.join("lexigraft_wasm.wasm")
+        }
+        None => {
+            let mut cargo = toolchain.cargo("rustc", threads)?;
+            cargo.args(["--profile", module.profile(), "-p", "lexigraft-grammar"]);
+            cargo.args(["--lib", "--crate-type", "cdylib", "--"]);
+            process::run(cargo.args(GRAMMAR_LINK))?;
+            target.join(module.file())
+        }
+    };
+    no_wrapped_exports(&compiled)?;
+    if module == Module::Grammar {
+        // Nothing is imported, so that there is nothing for wasm-bindgen to do.
+        fs::create_dir_all(&plain)?;
+        fs::copy(&compiled, &wasm)?;
+    } else {
+        let mut command = process::command(wasm_bindgen::ready()?);
+        command
+            // Names of functions are half of the GPU module and nothing reads them.
+            .args(["--remove-name-section", "--target", "web"])
+            .args(["--out-name", "lexigraft", "--out-dir"])
+            .arg(&plain)
+            .arg(&compiled);
+        process::run(&mut command)?;
     }
+    if release {
+        if module == Module::Grammar {
+            wasm_opt::keep_exports(&wasm, &GRAMMAR_EXPORTS)?;
+        }
+        wasm_opt::optimise(&wasm, &target, module.name())?;
+    }
+    let folder = module.folder();
     publish(&plain, &folder)?;
-    let size = fs::metadata(folder.join("lexigraft_bg.wasm"))?.len();
+    let size = fs::metadata(folder.join(module.file()))?.len();
     println!(
         "  {} ({})",
         folder
@@ -183,7 +227,7 @@ fn no_wrapped_exports(compiled: &Path) -> Result<()> {
 /// The npm package, then the page that uses it.
 pub fn web() -> Result<()> {
     for module in Module::ALL {
-        if !module.folder().join("lexigraft_bg.wasm").exists() {
+        if !module.folder().join(module.file()).exists() {
             bail!(
                 "the {} module is not built yet; run: cargo xtask build",
                 module.name()
@@ -213,68 +257,6 @@ fn publish(from: &Path, to: &Path) -> Result<()> {
         fs::write(&place, bytes).with_context(|| format!("cannot write {}", place.display()))?;
     }
     Ok(())
-}
-
-/// Runs wasm-opt in place. Its result is kept beside the input's hash: an unchanged module costs nothing.
-fn optimise(wasm: &Path, target: &Path, module: Module) -> Result<()> {
-    let bytes = fs::read(wasm)?;
-    let kept = target.join(format!(
-        "optimised-{}-{}.wasm",
-        module.name(),
-        fingerprint(&bytes)
-    ));
-    if !kept.exists() {
-        process::say(&format!(
-            "wasm-opt on {} (several minutes)",
-            HumanBytes(bytes.len() as u64)
-        ));
-        let program = wasm_opt()?;
-        let unfinished = kept.with_extension("unfinished");
-        let mut command = node::node();
-        command
-            .arg("--max-old-space-size=8192")
-            .arg(program)
-            .arg("-Oz")
-            .args(WASM_OPT_FLAGS);
-        process::run(command.arg(wasm).arg("-o").arg(&unfinished))?;
-        fs::rename(&unfinished, &kept)?;
-    }
-    fs::copy(&kept, wasm)?;
-    Ok(())
-}
-
-fn wasm_opt() -> Result<PathBuf> {
-    let folder = workspace::tools()?.join(format!("binaryen-{BINARYEN}"));
-    let program = folder
-        .join("node_modules")
-        .join("binaryen")
-        .join("bin")
-        .join("wasm-opt");
-    if !program.exists() {
-        fs::create_dir_all(&folder)?;
-        let package = format!("binaryen@{BINARYEN}");
-        let mut npm = node::npm();
-        npm.args([
-            "install",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ])
-        .arg(&folder)
-        .arg(&package);
-        process::run(&mut npm).context("wasm-opt is missing and npm could not install binaryen")?;
-    }
-    Ok(program)
-}
-
-fn fingerprint(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[cfg(test)]

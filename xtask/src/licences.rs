@@ -36,9 +36,14 @@ pub fn write() -> Result<PathBuf> {
 /// leave nothing in a module.
 fn linked() -> Result<Vec<Linked>> {
     let mut names = BTreeSet::new();
-    for feature in ["cpu", "gpu"] {
+    let modules = [
+        ("lexigraft-wasm", "cpu"),
+        ("lexigraft-wasm", "gpu"),
+        ("lexigraft-grammar", ""),
+    ];
+    for (package, feature) in modules {
         let mut cargo = process::cargo()?;
-        cargo.args(["tree", "--locked", "-p", "lexigraft-wasm"]);
+        cargo.args(["tree", "--locked", "-p", package]);
         cargo.args(["--no-default-features", "--features", feature]);
         cargo.args(["--target", TARGET, "-e", "normal,no-proc-macro"]);
         cargo.args(["--prefix", "none", "--format", "{p}"]);

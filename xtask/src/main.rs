@@ -20,6 +20,7 @@ mod setup;
 mod supply_chain;
 mod test;
 mod wasm_bindgen;
+mod wasm_opt;
 mod wasm_toolchain;
 mod workspace;
 
@@ -44,7 +45,7 @@ enum Command {
     Setup(setup::Args),
     /// Get the models and tokenizers, checked by sha256, into the cache
     Models(models::Args),
-    /// Build the two WebAssembly modules, the npm package and the page
+    /// Build the WebAssembly modules, the npm package and the page
     Build(build::Args),
     /// Set up, get the model, build, and serve the page
     Demo(demo::Args),

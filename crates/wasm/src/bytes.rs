@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::{IntoJs, busy, js_error};
+use crate::js_constraint::{Asked, JsConstraint};
 use crate::value::{from_js, to_js};
 
 /// A language model, or several, as a model of bytes.
@@ -205,15 +206,20 @@ impl WasmByteModel {
     }
 
     /// Generates; `on_bytes(bytes, logProb)` gets each step's bytes and returns false to end.
+    /// `asked` are constraints besides that of the options, which are freed at the end.
     /// Gives `{reason, seed, evaluations, tokens}`.
     pub async fn generate(
         &self,
         prompt: Vec<u8>,
         options: JsValue,
         on_bytes: Function,
+        asked: Vec<JsConstraint>,
     ) -> Result<Object, JsValue> {
         let options: JsByteGenerationOptions = from_js(options, "byte generation options")?;
         let mut constraints: Vec<Box<dyn ByteConstraint>> = Vec::new();
+        for constraint in asked {
+            constraints.push(Box::new(Asked::new(constraint)));
+        }
         let settings = ByteGenerationOptions::from(&options);
         if let Some(pattern) = &options.regex {
             let regex = RegexConstraint::new(pattern, settings.utf8).map_err(IntoJs::into_js)?;

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod generation;
 mod graft;
+mod js_constraint;
 mod language_model;
 #[cfg(feature = "cpu")]
 mod probe;

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { EngineEnvironment } from "../engine.js";
 import { LexigraftError } from "../errors.js";
 import { fetchOk } from "../fetch-ok.js";
+import { type GrammarModule, grammarModule } from "../grammar-module.js";
 import type { EngineModule } from "../protocol.js";
 import { startModule } from "../start-module.js";
 import { MOST_THREADS, type ThreadStart } from "../threads.js";
@@ -30,13 +31,20 @@ async function loadModule(
   if (name === "gpu") throw new LexigraftError("internal", "There is no WebGPU engine in Node.");
   const glue = (await modules[name]()) as WasmModule;
   const url = new URL(wasmUrl ?? `./wasm/${FOLDERS[name]}/lexigraft_bg.wasm`, import.meta.url);
-  const bytes =
-    url.protocol === "file:"
-      ? await readFile(url)
-      : new Uint8Array(await (await fetchOk(url.href, { signal })).arrayBuffer());
+  const bytes = await readBytes(url, signal);
   await startModule(glue, name, await WebAssembly.compile(bytes), signal);
   size = { bytes: bytes.byteLength, encodedBytes: bytes.byteLength };
   return glue;
+}
+
+async function loadGrammar(wasmUrl: string | undefined, signal: AbortSignal): Promise<GrammarModule> {
+  const url = new URL(wasmUrl ?? "./wasm/grammar/lexigraft_grammar.wasm", import.meta.url);
+  return grammarModule(await WebAssembly.compile(await readBytes(url, signal)));
+}
+
+async function readBytes(url: URL, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  if (url.protocol === "file:") return new Uint8Array(await readFile(url));
+  return new Uint8Array(await (await fetchOk(url.href, { signal })).arrayBuffer());
 }
 
 /** A file as a Blob that is read from the disk, part by part, when the engine wants it. */
@@ -62,6 +70,7 @@ async function openPath(path: string): Promise<Blob> {
 
 const common = {
   loadModule,
+  loadGrammar,
   openFile,
   probe: async () => ({
     available: false,

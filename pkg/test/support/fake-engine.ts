@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import type { Channel } from "../../src/channel.js";
 import { EngineClient } from "../../src/client.js";
 import { EngineHost } from "../../src/engine-host.js";
+import type { CompiledConstraint, ConstraintText, GrammarModule } from "../../src/grammar-module.js";
 import type { HostMessage } from "../../src/protocol.js";
 import type { DeviceKind } from "../../src/types.js";
 import type {
+  WasmByteConstraint,
   WasmByteModel,
   WasmEngine,
   WasmGenerateOptions,
@@ -254,6 +256,62 @@ export class FakeTokenizer implements WasmTokenizer {
   }
 }
 
+/** Lets one text through, and gives up at a byte if that is asked for. */
+class FakeConstraint implements CompiledConstraint {
+  freed = false;
+
+  constructor(
+    private readonly text: Uint8Array,
+    private readonly givesUpAt: number,
+    private at = 0,
+  ) {}
+
+  allowed(): Uint8Array {
+    const mask = new Uint8Array(257);
+    if (this.failure() === undefined) mask[this.text[this.at] ?? 256] = 1;
+    return mask;
+  }
+
+  advance(byte: number): void {
+    if (this.text[this.at] === byte) this.at += 1;
+  }
+
+  name() {
+    return "the fake";
+  }
+
+  fork() {
+    return new FakeConstraint(this.text, this.givesUpAt, this.at);
+  }
+
+  free(): void {
+    this.freed = true;
+  }
+
+  failure() {
+    return this.at >= this.givesUpAt ? "out of fuel" : undefined;
+  }
+}
+
+/** Reads "text" as a grammar that lets that text through; "text!" gives up at its third byte. */
+export class FakeGrammars implements GrammarModule {
+  /** How often the module was fetched, and from where. */
+  readonly fetched: (string | undefined)[] = [];
+  readonly made: FakeConstraint[] = [];
+  readonly texts: ConstraintText[] = [];
+
+  async compile(constraint: ConstraintText): Promise<FakeConstraint> {
+    this.texts.push(constraint);
+    const { text } = constraint;
+    if (text === "(") throw engineError("bad-constraint", "the grammar cannot be used");
+    const givesUp = text.endsWith("!");
+    const bytes = new TextEncoder().encode(givesUp ? text.slice(0, -1) : text);
+    const made = new FakeConstraint(bytes, givesUp ? 2 : Number.POSITIVE_INFINITY);
+    this.made.push(made);
+    return made;
+  }
+}
+
 /** A byte model that says what it is told to, byte by byte. */
 export class FakeByteModel implements WasmByteModel {
   freed = false;
@@ -292,13 +350,25 @@ export class FakeByteModel implements WasmByteModel {
     _prompt: Uint8Array,
     { seed, maxBytes }: { seed: number; maxBytes: number },
     onBytes: (bytes: Uint8Array, logProb: number) => Promise<boolean>,
+    constraints: WasmByteConstraint[],
   ) {
+    if (!Array.isArray(constraints)) throw new Error("the engine takes a list of constraints");
     if (maxBytes < 1) throw engineError("invalid-argument", "max bytes must be at least 1");
     this.working = true;
     let evaluations = 0;
-    let reason: "stop" | "aborted" = "stop";
+    let reason: "stop" | "constraint" | "aborted" = "stop";
     for (const byte of new TextEncoder().encode(this.answer)) {
       evaluations += 1;
+      const masks = constraints.map((constraint) => constraint.allowed());
+      if (!masks.every((mask) => mask[byte] === 1)) {
+        this.working = false;
+        if (!masks.every((mask) => mask[256] === 1)) {
+          throw engineError("contradictory-constraints", `no byte is left at ${evaluations - 1}`);
+        }
+        reason = "constraint";
+        break;
+      }
+      for (const constraint of constraints) constraint.advance(byte);
       if (await onBytes(Uint8Array.of(byte), -0.5)) continue;
       reason = "aborted";
       break;
@@ -361,7 +431,10 @@ export function fakeModule({
 }
 
 /** A client and a host with messages between them that are cloned, as a worker's are. */
-export function connect(module: WasmModule): { client: EngineClient; host: EngineHost } {
+export function connect(
+  module: WasmModule,
+  grammars?: FakeGrammars,
+): { client: EngineClient; host: EngineHost } {
   const host = new EngineHost(
     (message: HostMessage) => {
       const copy = structuredClone(message);
@@ -373,6 +446,12 @@ export function connect(module: WasmModule): { client: EngineClient; host: Engin
       threads: () => ({ count: 1, why: "" }),
       startHelpers: async () => undefined,
       moduleSize: () => ({ bytes: 100, encodedBytes: 30 }),
+      ...(grammars && {
+        loadGrammar: async (wasmUrl: string | undefined) => {
+          grammars.fetched.push(wasmUrl);
+          return grammars;
+        },
+      }),
     },
   );
   const channel: Channel = {

@@ -2,6 +2,7 @@ import type { ByteModel, LanguageModel } from "lexigraft";
 import { announce } from "../announce.ts";
 import type { App } from "../app.ts";
 import { ByteText } from "../bytes/byte-text.ts";
+import { ConstraintForm } from "../bytes/constraint.ts";
 import { CoverView } from "../bytes/cover-view.ts";
 import { Distribution } from "../bytes/distribution.ts";
 import { END } from "../bytes/slot.ts";
@@ -24,6 +25,8 @@ const examples = [
 /** Scoring costs a step a byte; a longer text is scored at its end. */
 const MOST_SCORED = 240;
 const MOST_BYTES = 96;
+/** A constraint has an end of its own. */
+const MOST_CONSTRAINED_BYTES = 400;
 
 function mount(panel: HTMLElement, app: App): void {
   const { session } = app;
@@ -97,24 +100,33 @@ function mount(panel: HTMLElement, app: App): void {
       }),
     );
 
+  const by = async (target: HTMLElement, pieces: AsyncIterable<{ text: string }>) => {
+    target.textContent = "";
+    try {
+      for await (const { text } of pieces) target.append(text);
+    } catch (error) {
+      if (!isAbort(error)) throw error;
+    }
+  };
+
   const goOn = () =>
     session.run(async (lm, signal) => {
-      plain.textContent = "";
       exact.textContent = "";
       announce("Continuing both ways.");
-      const by = async (target: HTMLElement, pieces: AsyncIterable<{ text: string }>) => {
-        try {
-          for await (const { text } of pieces) target.append(text);
-        } catch (error) {
-          if (!isAbort(error)) throw error;
-        }
-      };
       const tokens = Math.ceil(MOST_BYTES / 4);
       await by(plain, lm.generate(prompt.value, { temperature: 0, maxTokens: tokens, signal }));
       await withBytes(lm, (model) =>
         by(exact, model.generate(prompt.value, { temperature: 0, maxBytes: MOST_BYTES, signal })),
       );
       announce(`Plain: ${plain.textContent}. Exact: ${exact.textContent}.`);
+    });
+
+  const writeUnder = () =>
+    session.run(async (lm, signal) => {
+      const options = { ...form.options(), temperature: 0, maxBytes: MOST_CONSTRAINED_BYTES, signal };
+      announce("Writing under the constraint.");
+      await withBytes(lm, (model) => by(form.output, model.generate(prompt.value, options)));
+      announce(`Written: ${form.output.textContent}.`);
     });
 
   const button = (testid: string, label: string, primary: boolean, start: () => void) =>
@@ -125,6 +137,8 @@ function mount(panel: HTMLElement, app: App): void {
     );
   const lookButton = button("bytes-look", "Next byte", true, () => void look());
   const goOnButton = button("bytes-continue", "Continue both ways", false, () => void goOn());
+  const writeButton = button("bytes-constrained", "Write", false, () => void writeUnder());
+  const form = new ConstraintForm(writeButton, prompt);
   const stop = button("bytes-stop", "Stop", false, () => void session.stopRun());
   const note = el("span", { class: "note", testid: "bytes-note" });
   const ready = () =>
@@ -134,9 +148,9 @@ function mount(panel: HTMLElement, app: App): void {
     const from = document.activeElement;
     const running = session.running.value;
     stop.disabled = !running;
-    if (running && (from === lookButton || from === goOnButton)) stop.focus({ preventScroll: true });
-    lookButton.disabled = !ready();
-    goOnButton.disabled = !ready();
+    const starters = [lookButton, goOnButton, writeButton];
+    if (running && starters.some((starter) => from === starter)) stop.focus({ preventScroll: true });
+    for (const starter of starters) starter.disabled = !ready();
     if (!running && from === stop) lookButton.focus({ preventScroll: true });
     note.textContent = running
       ? "Esc stops"
@@ -195,6 +209,7 @@ function mount(panel: HTMLElement, app: App): void {
           ),
         ),
       ),
+      form.element,
       el("hr", { class: "graft-line" }),
       heading("Next byte"),
       distribution.element,

@@ -1,0 +1,74 @@
+//! Constraints that JavaScript works out, as the grammar module does.
+
+use lexigraft_decode::bytes::{ByteConstraint, ByteSet};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A constraint on bytes. None of its methods may throw.
+    pub type JsConstraint;
+
+    /// 257 numbers: 1 for each byte that may come, and in the last place for an end.
+    #[wasm_bindgen(method)]
+    fn allowed(this: &JsConstraint) -> Vec<u8>;
+
+    #[wasm_bindgen(method)]
+    fn advance(this: &JsConstraint, byte: u8);
+
+    #[wasm_bindgen(method)]
+    fn name(this: &JsConstraint) -> String;
+
+    #[wasm_bindgen(method)]
+    fn fork(this: &JsConstraint) -> JsConstraint;
+
+    #[wasm_bindgen(method)]
+    fn free(this: &JsConstraint);
+}
+
+/// Asks JavaScript once a byte.
+pub(crate) struct Asked {
+    constraint: JsConstraint,
+    allowed: ByteSet,
+}
+
+impl Asked {
+    pub(crate) fn new(constraint: JsConstraint) -> Self {
+        let mut asked = Self {
+            constraint,
+            allowed: ByteSet::NONE,
+        };
+        asked.look();
+        asked
+    }
+
+    fn look(&mut self) {
+        let mask = self.constraint.allowed();
+        let at = |slot: usize| mask.get(slot) == Some(&1);
+        self.allowed = ByteSet::of(at(256), |byte| at(byte.into()));
+    }
+}
+
+impl ByteConstraint for Asked {
+    fn allowed(&self) -> ByteSet {
+        self.allowed
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.constraint.advance(byte);
+        self.look();
+    }
+
+    fn name(&self) -> String {
+        self.constraint.name()
+    }
+
+    fn fork(&self) -> Box<dyn ByteConstraint> {
+        Box::new(Self::new(self.constraint.fork()))
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.constraint.free();
+    }
+}
