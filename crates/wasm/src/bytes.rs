@@ -206,7 +206,7 @@ impl WasmByteModel {
     }
 
     /// Generates; `on_bytes(bytes, logProb)` gets each step's bytes and returns false to end.
-    /// `asked` are constraints besides that of the options, which are freed at the end.
+    /// `asked` are constraints besides that of the options; they stay the caller's.
     /// Gives `{reason, seed, evaluations, tokens}`.
     pub async fn generate(
         &self,

@@ -28,13 +28,21 @@ extern "C" {
 /// Asks JavaScript once a byte.
 pub(crate) struct Asked {
     constraint: JsConstraint,
+    /// Whoever made a constraint frees it: JavaScript asks its own why it gave up, afterwards.
+    is_fork: bool,
     allowed: ByteSet,
 }
 
 impl Asked {
+    /// Asks a constraint that stays JavaScript's.
     pub(crate) fn new(constraint: JsConstraint) -> Self {
+        Self::of(constraint, false)
+    }
+
+    fn of(constraint: JsConstraint, is_fork: bool) -> Self {
         let mut asked = Self {
             constraint,
+            is_fork,
             allowed: ByteSet::NONE,
         };
         asked.look();
@@ -63,12 +71,14 @@ impl ByteConstraint for Asked {
     }
 
     fn fork(&self) -> Box<dyn ByteConstraint> {
-        Box::new(Self::new(self.constraint.fork()))
+        Box::new(Self::of(self.constraint.fork(), true))
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.constraint.free();
+        if self.is_fork {
+            self.constraint.free();
+        }
     }
 }
