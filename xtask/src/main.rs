@@ -17,6 +17,7 @@ mod peers;
 mod process;
 mod report;
 mod setup;
+mod soak;
 mod supply_chain;
 mod test;
 mod wasm_bindgen;
@@ -53,6 +54,8 @@ enum Command {
     Test(test::Args),
     /// Measure Lexigraft beside its peers in the same browser
     Bench(bench::Args),
+    /// Make and dispose of engines for minutes, and tell whether memory grows
+    Soak(soak::Args),
     /// Run the command line `lexigraft`; `cargo lexigraft …` is short for it
     #[command(disable_help_flag = true)]
     Cli(cli::Args),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Cli(args) => cli::run(&args),
         Command::Pack(args) => pack::run(&args),
         Command::Docs(args) => docs::run(&args),

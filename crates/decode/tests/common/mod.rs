@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use lexigraft_checkpoint::{Checkpoint, FileSource};
+use lexigraft_decode::bytes::{LanguageScorer, TokenScorer};
 use lexigraft_decode::{
     Generation, GenerationOptions, GenerationResult, LanguageModel, LoadOptions, SamplerOptions,
     Step, TextEncoder,
@@ -142,6 +143,25 @@ pub async fn run(mut generation: Generation) -> (String, GenerationResult) {
     }
 }
 
+/// Branches in one pass score what each path scores by itself.
+async fn branches_agree(model: &LanguageModel) {
+    let trunk: Vec<u32> = (0..5).map(|id| 300 + 17 * id).collect();
+    let ends: [&[u32]; 5] = [&[1200], &[1200, 44], &[1200, 45, 46, 47], &[88], &[99, 12]];
+    let paths = ends.map(|end| [&trunk, end].concat());
+    let asked: Vec<&[u32]> = paths.iter().map(Vec::as_slice).collect();
+    let mut together = LanguageScorer::new(model.clone());
+    let rows = together.logits(&asked).await.expect("runs");
+    assert_eq!(together.cost().forwards, 1);
+    let mut worst = 0f32;
+    for (path, row) in asked.iter().zip(&rows) {
+        let alone = model.logits(path).await.expect("runs");
+        let errors = alone.iter().zip(row).map(|(a, b)| (a - b).abs());
+        worst = errors.fold(worst, f32::max);
+    }
+    eprintln!("branches: logits off by at most {worst}");
+    assert!(worst < 1e-2, "{worst}");
+}
+
 /// Everything that the reference says of the decoder and the encoder, on one device.
 pub async fn agrees_with_references(kind: DeviceKind) {
     let device = ComputeDevice::open(kind).await.expect("device opens");
@@ -152,6 +172,7 @@ pub async fn agrees_with_references(kind: DeviceKind) {
         let ids = model.tokenizer().encode(&case.text, true).expect("encodes");
         assert_eq!(ids, case.ids, "{:?}", case.text);
     }
+    branches_agree(&model).await;
     let (mut worst_logit, mut worst_nll) = (0f32, 0f32);
     for case in &reference.prompts {
         let ids = model

@@ -1,41 +1,10 @@
-//! The merging kernels against their twins in double precision, on the native wgpu device.
-#![cfg(feature = "gpu")]
+//! Merging of tokens.
 
-mod common;
-
-use std::sync::OnceLock;
-
-use burn::tensor::{Device, Tensor, TensorData};
-use common::Random;
 use lexigraft_kernels::gpu::{self, Merging, twin};
 use lexigraft_kernels::ops::Matching;
 
-/// The device; the runtime may be initialised once a process.
-fn device() -> Device {
-    static DEVICE: OnceLock<Device> = OnceLock::new();
-    let open = || pollster::block_on(Device::wgpu_options().init_async()).unwrap();
-    DEVICE.get_or_init(open).clone()
-}
-
-fn tensor<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), &device())
-}
-
-fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = pollster::block_on(tensor.into_data_async()).unwrap();
-    data.try_into_vec::<f32>().unwrap()
-}
-
-fn assert_close(what: &str, found: &[f32], expected: &[f64], bound: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let error = (f64::from(*found) - expected).abs();
-        assert!(
-            error <= bound,
-            "{what}, element {at}: {found}, not {expected}"
-        );
-    }
-}
+use crate::common::Random;
+use crate::support::{assert_within, read, tensor};
 
 fn singles(values: &[f64]) -> Vec<f32> {
     values.iter().map(|value| *value as f32).collect()
@@ -77,9 +46,9 @@ fn agrees(matching: Matching, seed: u64) {
             let out = merging.merge(&from, &projection, heads, matching, merges);
             let out = read(out.unwrap());
             let (means, whole) = twin::means(&x, width, &sizes, &goes);
-            assert_close(&what, &out, &means, 2e-6);
+            assert_within(&what, &out, &means, 2e-6);
             let found = read(merging.sizes().unwrap().clone());
-            assert_close(&what, &found, &whole, 0.0);
+            assert_within(&what, &found, &whole, 0.0);
             for (token, row) in x.chunks_exact(width).enumerate() {
                 let output = goes[token] as usize;
                 if goes.iter().filter(|to| **to as usize == output).count() == 1 {
@@ -112,7 +81,7 @@ fn agrees(matching: Matching, seed: u64) {
                 row.zip(lost).map(|(x, lost)| f64::from(*x) + lost)
             })
             .collect();
-        assert_close("restored", &restored, &expected, 1e-5);
+        assert_within("restored", &restored, &expected, 1e-5);
         let found = pollster::block_on(merging.destinations()).unwrap();
         assert_eq!(found, all, "{matching:?} of {leading} + {patches}");
     }
@@ -171,7 +140,7 @@ fn attention_by_size_agrees() {
         let from = tensor(&qkv, [tokens, 3 * heads * head_dim]);
         let out = gpu::sized_attention(&from, heads, &tensor(&sizes, [tokens])).unwrap();
         let expected = twin::sized_attention(&qkv, heads, head_dim, &sizes);
-        assert_close("attention", &read(out), &expected, 1e-5);
+        assert_within("attention", &read(out), &expected, 1e-5);
     }
 }
 

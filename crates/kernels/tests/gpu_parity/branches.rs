@@ -1,34 +1,15 @@
-//! Branches that take one another's place in the cache, on the native wgpu device.
-#![cfg(feature = "gpu")]
+//! Branches that take one another's place in the cache.
 
-mod common;
-
-use burn::tensor::{Device, Tensor, TensorData};
-use common::Random;
 use lexigraft_kernels::cpu::Heads;
 use lexigraft_kernels::gpu::{self, twin};
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = pollster::block_on(tensor.into_data_async()).unwrap();
-    data.try_into_vec::<f32>().unwrap()
-}
-
-fn assert_close(what: &str, found: &[f32], expected: &[f64], bound: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let error = (f64::from(*found) - expected).abs();
-        assert!(
-            error <= bound,
-            "{what}, element {at}: {found}, not {expected}"
-        );
-    }
-}
+use crate::common::Random;
+use crate::support::{assert_within, read, tensor};
 
 /// Heads whose rows may be bound where they lie, heads whose rows are copied, and heads that the
 /// single-token kernel does not take.
 #[test]
 fn branches_get_what_they_would_get_alone() {
-    let device = pollster::block_on(Device::wgpu_options().init_async()).unwrap();
     let mut random = Random(5);
     let shapes = [(9, 3, 64), (3, 1, 24), (4, 2, 12), (2, 2, 128)];
     let cases: [&[(usize, usize)]; 4] = [
@@ -47,12 +28,7 @@ fn branches_get_what_they_would_get_alone() {
             let what = format!("{shape:?}, {branches:?}");
             let end = branches.iter().map(|(start, tokens)| start + tokens);
             let capacity = end.max().unwrap() + 2;
-            let tensor = |values: &[f32], shape: [usize; 3]| {
-                Tensor::<3>::from_data(TensorData::new(values.to_vec(), shape), &device)
-            };
-            let flat = |values: &[f32], rows: usize| -> Tensor<2> {
-                tensor(values, [rows, 1, values.len() / rows]).reshape([rows, values.len() / rows])
-            };
+            let flat = |values: &[f32], rows: usize| tensor(values, [rows, values.len() / rows]);
             let cache = [kv_heads, capacity, head_dim];
             let [mut keys, mut values] =
                 [0, 1].map(|_| random.activations(kv_heads * capacity * head_dim));
@@ -76,10 +52,10 @@ fn branches_get_what_they_would_get_alone() {
                 ));
                 first += tokens;
             }
-            assert_close(&what, &read(out), &expected, 2e-5);
+            assert_within(&what, &read(out), &expected, 2e-5);
             let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|x| f64::from(*x)).collect() };
-            assert_close(&what, &read(k), &wide(&keys), 2e-6);
-            assert_close(&what, &read(v), &wide(&values), 0.0);
+            assert_within(&what, &read(k), &wide(&keys), 2e-6);
+            assert_within(&what, &read(v), &wide(&values), 0.0);
 
             let wrong = gpu::branch_attention(
                 flat(&qkv, rows),
