@@ -20,6 +20,8 @@ export const folders = {
   models: process.env.LEXIGRAFT_MODELS || join(cache(), "models"),
   /** What `cargo xtask test` installs to try the package with. */
   bundlers: process.env.LEXIGRAFT_BUNDLERS || join(cache(), "bundlers"),
+  /** The virtual environment with JupyterLab and the notebook package in it. */
+  jupyter: process.env.LEXIGRAFT_JUPYTER || join(cache(), "jupyter"),
   /** What `cargo xtask bench` installs and exports; the tests do not need it. */
   peers: process.env.LEXIGRAFT_PEERS || join(cache(), "peers"),
 };
