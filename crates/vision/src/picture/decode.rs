@@ -109,6 +109,8 @@ fn decode_jpeg(bytes: &[u8]) -> Decoded {
 fn decode_webp(bytes: &[u8]) -> Decoded {
     let mut decoder =
         WebPDecoder::new(Cursor::new(bytes)).map_err(|e| unreadable(&e.to_string()))?;
+    // A block of metadata is allocated as long as it claims to be, up to 4 GiB.
+    decoder.set_memory_limit(bytes.len());
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     check_size(width, height)?;
