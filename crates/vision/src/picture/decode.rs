@@ -141,9 +141,11 @@ fn decode_gif(bytes: &[u8]) -> Result<Picture, VisionError> {
     }
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::RGBA);
-    options.set_memory_limit(gif::MemoryLimit::Bytes(
-        const { std::num::NonZeroU64::new(MAX_PIXELS * 4).unwrap() },
-    ));
+    // A frame lies within the screen, whatever it claims.
+    let screen = side(6).unwrap_or(0) as u64 * side(8).unwrap_or(0) as u64 * 4;
+    if let Some(most) = std::num::NonZeroU64::new(screen) {
+        options.set_memory_limit(gif::MemoryLimit::Bytes(most));
+    }
     let mut decoder = options.read_info(bytes).map_err(failed)?;
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
     check_size(width, height)?;
@@ -164,7 +166,7 @@ fn decode_gif(bytes: &[u8]) -> Result<Picture, VisionError> {
             pixel.copy_from_slice(&[r, g, b]);
         }
     }
-    if matches!(decoder.read_next_frame(), Ok(Some(_))) {
+    if matches!(decoder.next_frame_info(), Ok(Some(_))) {
         return Err(VisionError::AnimatedImage);
     }
     Ok(Picture { width, height, rgb })
