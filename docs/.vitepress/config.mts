@@ -73,6 +73,7 @@ export default defineConfig({
       {
         text: "About",
         items: [
+          { text: "Faults", link: "/faults" },
           { text: "Supply chain", link: "/supply-chain" },
           { text: "Third-party material", link: "/third-party" },
           { text: "Changelog", link: "/changelog" },

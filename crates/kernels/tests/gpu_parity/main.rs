@@ -13,7 +13,7 @@ mod sample;
 mod support;
 
 use lexigraft_checkpoint::DType;
-use lexigraft_kernels::gpu::{self, Around, Checked, GpuMatrix, Segments};
+use lexigraft_kernels::gpu::{self, Around, Checked, GpuMatrix};
 
 use common::TYPES;
 use support::{device, tensor};
