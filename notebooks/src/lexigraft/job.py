@@ -92,8 +92,8 @@ class Job(anywidget.AnyWidget):
     def wait(self, timeout: float = 600.0) -> Job:
         """Waits for the page's answer and returns the widget; the error, if there is one, is raised.
 
-        The page's messages must arrive while a cell runs: JupyterLab 4.4 and ipykernel 7, or newer. Elsewhere read the
-        traits in the next cell, or observe them. Raises TimeoutError after ``timeout`` seconds.
+        The page's messages must arrive while a cell runs, which in the cell that called ``run`` they do not with
+        ipykernel 7.4.0: read the traits in a later cell, or observe them. Raises TimeoutError after ``timeout`` seconds.
         """
         if self._request == 0:
             raise LexigraftError("invalid-argument", "Nothing was asked for yet: call run() first.")

@@ -19,7 +19,7 @@ def _sync(trait: Any) -> Any:
 class Generate(Job):
     """Continues a prompt, or answers it through the model's chat template.
 
-    ``Generate(model=…, prompt="The capital of France is").run().wait().text``
+    ``generate = Generate(model=…, prompt="The capital of France is").run()``, and ``generate.text`` in a later cell.
     """
 
     _job = Unicode("generate").tag(sync=True)
