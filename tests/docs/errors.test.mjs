@@ -54,3 +54,8 @@ test("the warnings are those of the package", async () => {
   const declared = listOf(types, 'code: "cache-', ";");
   assert.deepEqual(codesOf(warnings).sort(), declared.sort());
 });
+
+test("the notebooks' package has the same codes", async () => {
+  const python = listOf(await read("notebooks/src/lexigraft/errors.py"), "ERROR_CODES = (", ")");
+  assert.deepEqual(python, known);
+});

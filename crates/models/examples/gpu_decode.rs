@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lexigraft_checkpoint::{Checkpoint, FileSource};
 use lexigraft_kernels::gpu::{Counters, Memory, counters, memory};
-use lexigraft_models::decoder::{Decoder, DecoderConfig};
+use lexigraft_models::decoder::{Branch, Decoder, DecoderConfig};
 use lexigraft_models::{ComputeDevice, DeviceKind};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,6 +92,20 @@ async fn run(path: &Path, prompt: usize, new: usize) -> Result<(), Box<dyn std::
         now.reserved,
         now.reserved as i64 - held.reserved as i64
     );
+    // Branches of one token each, as byte-level decoding asks for them.
+    let start = cache.len().saturating_sub(1);
+    for count in [1usize, 2, 4, 8] {
+        let id = [ids.first().copied().unwrap_or(1)];
+        let branches = vec![Branch { start, ids: &id }; count];
+        let mut before = counters();
+        for _ in 0..2 {
+            before = counters();
+            let hidden = decoder.forward_branches(&branches, &mut cache)?;
+            decoder.last_likeliest(hidden).await?;
+        }
+        println!("{count} branches");
+        report(before, 1, layers);
+    }
     Ok(())
 }
 
