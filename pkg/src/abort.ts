@@ -36,3 +36,7 @@ export function yieldToEventLoop(): Promise<void> {
     port2.postMessage(null);
   });
 }
+
+export function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

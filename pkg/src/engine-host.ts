@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted, yieldToEventLoop } from "./abort.js";
+import { abortError, delay, throwIfAborted, yieldToEventLoop } from "./abort.js";
 import { watchDevices } from "./device-loss.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
@@ -43,6 +43,9 @@ type Slot = { queue: JobQueue } & (
   | { kind: "tokenizer"; model: WasmTokenizer }
   | { kind: "vision"; model: WasmVision }
 );
+
+/** How long after a trap a device's loss may still be told. */
+const LOSS_MS = 500;
 
 /** Runs the engine and answers the page's calls. The same code serves in a worker and in the page. */
 export class EngineHost {
@@ -106,12 +109,23 @@ export class EngineHost {
       const value = await Promise.race([handler(params, { signal, emit }), this.#breaking]);
       this.post({ type: "result", id, value }, transferables(value));
     } catch (thrown) {
-      const error = signal.aborted && !isTrap(thrown) ? abortError(signal) : toLexigraftError(thrown);
-      if (isTrap(thrown)) this.#broken = error;
+      const error = signal.aborted && !isTrap(thrown) ? abortError(signal) : await this.#reason(thrown);
       this.post({ type: "error", id, error: toRecord(error) }, []);
     } finally {
       this.#calls.delete(id);
     }
+  }
+
+  /** Why a call failed. What leaves the engine unusable is remembered. */
+  async #reason(thrown: unknown): Promise<LexigraftError> {
+    const error = toLexigraftError(thrown);
+    if (!isTrap(thrown) && error.code !== "device-lost") return error;
+    // Under a device that goes the engine may fall over before the browser says that it is gone.
+    if (isTrap(thrown) && this.#started?.device.kind === "webgpu") {
+      await Promise.race([this.#breaking.catch(() => undefined), delay(LOSS_MS)]);
+    }
+    this.#broken ??= error;
+    return this.#broken;
   }
 
   readonly #handlers: Handlers = {

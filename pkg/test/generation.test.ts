@@ -1,18 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EngineClient } from "../src/client.js";
+import type { EngineHost } from "../src/engine-host.js";
 import { LexigraftError } from "../src/errors.js";
 import { LanguageModelClient } from "../src/language-model.js";
-import type { Piece } from "../src/types.js";
+import type { DeviceKind, Piece } from "../src/types.js";
 import { rejectsWith } from "./support/expect-error.js";
-import { connect, FakeModel, fakeModule } from "./support/fake-engine.js";
+import { connect, engineError, FakeModel, fakeModule } from "./support/fake-engine.js";
 
-async function load(model: FakeModel): Promise<{ client: EngineClient; lm: LanguageModelClient }> {
-  const { client } = connect(fakeModule({ model }));
-  await client.call("create", { device: "cpu", wasmUrl: {}, pageHasWebGpu: false });
+interface Loaded {
+  client: EngineClient;
+  host: EngineHost;
+  lm: LanguageModelClient;
+}
+
+async function load(model: FakeModel, kind: DeviceKind = "cpu"): Promise<Loaded> {
+  const { client, host } = connect(fakeModule({ model, kind }), undefined, kind === "webgpu" ? "fake" : "");
+  await client.call("create", { device: kind, wasmUrl: {}, pageHasWebGpu: kind === "webgpu" });
   const weights = { kind: "blob", blob: new Blob(["w"]) } as const;
   const { handle, info } = await client.call("loadLanguageModel", { weights });
-  return { client, lm: new LanguageModelClient(client, handle, info) };
+  return { client, host, lm: new LanguageModelClient(client, handle, info) };
 }
 
 async function collect(pieces: AsyncIterable<Piece>): Promise<Piece[]> {
@@ -250,6 +257,29 @@ test("a trap makes the engine unusable, and says so to every later call", async 
   const error = await rejectsWith(lm.generate("p").result, "internal");
   assert.match(error.hint ?? "", /create a new one/);
   await rejectsWith(lm.tokenize("x"), "internal");
+  assert.equal(model.generationsFreed, 0, "memory after a trap must not be touched");
+  await client.close();
+});
+
+test("a device that the engine finds gone is gone for every later call", async () => {
+  const model = new FakeModel(["a"]);
+  model.beforeStep = () => {
+    throw engineError("device-lost", "the device did not give its result back");
+  };
+  const { lm } = await load(model, "webgpu");
+  await rejectsWith(lm.generate("p").result, "device-lost");
+  await rejectsWith(lm.tokenize("x"), "device-lost");
+});
+
+test("an engine that falls over because its device is gone says so, though the loss is told later", async () => {
+  const model = new FakeModel(["a"]);
+  const { client, host, lm } = await load(model, "webgpu");
+  model.beforeStep = () => {
+    setTimeout(() => host.abandon(new LexigraftError("device-lost", "The WebGPU device was lost.")), 20);
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
+  await rejectsWith(lm.generate("p").result, "device-lost");
+  await rejectsWith(lm.tokenize("x"), "device-lost");
   assert.equal(model.generationsFreed, 0, "memory after a trap must not be touched");
   await client.close();
 });

@@ -434,6 +434,7 @@ export function fakeModule({
 export function connect(
   module: WasmModule,
   grammars?: FakeGrammars,
+  adapter = "",
 ): { client: EngineClient; host: EngineHost } {
   const host = new EngineHost(
     (message: HostMessage) => {
@@ -442,7 +443,7 @@ export function connect(
     },
     {
       loadModule: async () => module,
-      probe: async () => ({ available: false, software: false, adapter: "", problem: "none" }),
+      probe: async () => ({ available: adapter !== "", software: false, adapter, problem: "none" }),
       threads: () => ({ count: 1, why: "" }),
       startHelpers: async () => undefined,
       moduleSize: () => ({ bytes: 100, encodedBytes: 30 }),
