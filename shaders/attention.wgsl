@@ -1,10 +1,10 @@
 // Grouped-query attention (arXiv 2305.13245) with an online softmax: no matrix of scores is kept
 // (arXiv 2205.14135).
 //
-// queries [tokens, p[QUERY_ROW]] f32, the heads first in each row
+// queries [pictures * tokens, p[QUERY_ROW]] f32, the heads first in each row
 // keys, values  f32; element i of position j of key head h is at p[KEYS] (p[VALUES] for values) +
 //         h p[HEAD] + j p[ROW] + i: a cache, or rows of a fused projection
-// out     [tokens, heads head_dim] f32
+// out     [pictures * tokens, heads head_dim] f32
 // Features: CAUSAL  token t is at position step[0] + t and sees positions up to its own; without
 //           it every token sees all tokens
 //           PARTS  the positions are shared among p[PARTS] workgroups (flash decoding), of
@@ -13,7 +13,8 @@
 //           attention_merge.wgsl
 // Constants: QUERIES tokens a workgroup; STEPS = ceil(head_dim / 64), at most 4.
 // Workgroup: 64 invocations; grid.x over heads, grid.y over tokens in groups of QUERIES, grid.z
-// over parts. Invocation j first scores position j of a tile of 64, then gathers element j (and
+// over parts or, without that feature, pictures: batches whose tokens do not see each other.
+// Invocation j first scores position j of a tile of 64, then gathers element j (and
 // j + 64 ..) of the output. Memory: 256 QUERIES (1 + STEPS) bytes and a little.
 // Needs nothing beyond WebGPU's default limits.
 
@@ -58,9 +59,14 @@ fn main(
     let of_values = p[VALUES] + (head / p[GROUP]) * p[HEAD];
     let line = p[ROW];
     let scale = inverseSqrt(f32(dim));
+//#if PARTS
+    let before = 0u;
+//#else
+    let before = group.z * count;
+//#endif
 
     for (var i = at; i < QUERIES * quads; i += 64u) {
-        let t = min(token + i / quads, count - 1u);
+        let t = before + min(token + i / quads, count - 1u);
         query[i] = queries[t * (p[QUERY_ROW] / 4u) + head * quads + i % quads] * scale;
     }
     if at < QUERIES {
@@ -97,7 +103,7 @@ fn main(
             scores[q] = 0.0;
         }
         let position = tile + at;
-        let from0 = (of_keys + min(position, end - 1u) * line) / 4u;
+        let from0 = (of_keys + (before + min(position, end - 1u)) * line) / 4u;
         for (var k = 0u; k < quads; k++) {
             let key = keys[from0 + k];
             for (var q = 0u; q < QUERIES; q++) {
@@ -136,7 +142,7 @@ fn main(
         }
         let width = min(end - tile, 64u);
         for (var j = 0u; j < width; j++) {
-            let from1 = of_values + (tile + j) * line;
+            let from1 = of_values + (before + tile + j) * line;
             for (var s = 0u; s < STEPS; s++) {
                 let value = values[from1 + min(s * 64u + at, dim - 1u)];
                 for (var q = 0u; q < QUERIES; q++) {
@@ -162,7 +168,7 @@ fn main(
         }
         let divisor = 1.0;
 //#else
-        let place = ((token + q) * heads + head) * dim;
+        let place = ((before + token + q) * heads + head) * dim;
         let divisor = weights[q];
 //#endif
         for (var s = 0u; s < STEPS; s++) {

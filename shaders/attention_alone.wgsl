@@ -3,12 +3,13 @@
 // a barrier makes software stop and resume every invocation of the workgroup, and all of them read
 // the same key at the same time, which is one load.
 //
-// queries, keys, values  [tokens, p[ROW]] f32, the heads first in each row, keys p[KEYS] and values
-//         p[VALUES] after them
-// out     [tokens, heads head_dim] f32
-// sizes   [tokens] f32, with the feature SIZES: how often each key counts
+// queries, keys, values  [pictures * tokens, p[ROW]] f32, the heads first in each row, keys p[KEYS] and values
+//         p[VALUES] after them; tokens of different pictures do not see each other
+// out     [pictures * tokens, heads head_dim] f32
+// sizes   [pictures * tokens] f32, with the feature SIZES: how often each key counts
 // Constants: QUADS = head_dim / 4, at most 16; QUERIES an invocation.
-// Workgroup: 8 invocations; grid.x over heads, grid.y over tokens in groups of 8 QUERIES.
+// Workgroup: 8 invocations; grid.x over heads, grid.y over tokens in groups of 8 QUERIES,
+// grid.z over pictures.
 // Needs nothing beyond WebGPU's default limits.
 
 const HEADS: u32 = 0u;
@@ -34,9 +35,10 @@ fn main(
     let line = p[ROW] / 4u;
     let token = group.y * 8u * QUERIES + at;
     let scale = inverseSqrt(f32(4u * QUADS));
+    let before = group.z * count;
 //#each q QUERIES
     // Queries that fill up the last workgroup repeat the last one and are not written.
-    let from_$q = min(token + $qu * 8u, count - 1u) * line + head * QUADS;
+    let from_$q = (before + min(token + $qu * 8u, count - 1u)) * line + head * QUADS;
     var largest_$q = -1e30;
     var weights_$q = 0.0;
 //#each k QUADS
@@ -44,11 +46,11 @@ fn main(
     var sum_$q_$k = vec4<f32>(0.0);
 //#end
 //#end
-    var key = p[KEYS] / 4u + head * QUADS;
-    var value = p[VALUES] / 4u + head * QUADS;
+    var key = before * line + p[KEYS] / 4u + head * QUADS;
+    var value = before * line + p[VALUES] / 4u + head * QUADS;
     for (var j = 0u; j < count; j++) {
 //#if SIZES
-        let begin = log(sizes[j]);
+        let begin = log(sizes[before + j]);
 //#else
         let begin = 0.0;
 //#endif
@@ -79,7 +81,7 @@ fn main(
     }
 //#each q QUERIES
     if token + $qu * 8u < count {
-        let place = ((token + $qu * 8u) * p[HEADS] + head) * QUADS;
+        let place = ((before + token + $qu * 8u) * p[HEADS] + head) * QUADS;
 //#each k QUADS
         out[place + $ku] = sum_$q_$k / weights_$q;
 //#end

@@ -1,6 +1,7 @@
 // The tokens of each output as a chain: for outputs the first token, for tokens the next one.
 //
-// goes    u32, [tokens] from p[TO] on: the output that each token becomes part of
+// goes    u32, [tokens] from p[TO] on: the output that each token becomes part of; 0xffffffff when it
+//         is dropped
 // links   [2 tokens] u32: first tokens, then next ones; 0xffffffff ends a chain
 // Workgroup: 64 invocations, a token each; grid.x over tokens.
 // Needs nothing beyond WebGPU's default limits.
@@ -25,6 +26,9 @@ fn main(
     }
     let to = p[TO];
     let output = goes[to + token];
+    if output == NONE {
+        return;
+    }
     var first = true;
     for (var other = 0u; other < token; other++) {
         if goes[to + other] == output {

@@ -20,7 +20,8 @@ after(async () => {
   for (const page of Object.values(pages ?? {})) await page.close();
 });
 
-for (const reduce of [undefined, "tome:r=1", "ward:r=1", "evit:keep=0.6"]) {
+const methods = ["tome:r=1", "ward:r=1", "evit:keep=0.6", "evit-fuse:keep=0.6", "divprune:keep=0.5"];
+for (const reduce of [undefined, ...methods]) {
   test(`${reduce ?? "a dense run"} is the CPU path's`, async () => {
     const options = { size: 56, ...(reduce ? { reduce } : {}) };
     const ours = await pages.webgpu.call("see", picture, options);

@@ -3,14 +3,14 @@
 use burn::tensor::Tensor;
 use lexigraft_models::ModelError;
 use lexigraft_models::device::read_f32;
-use lexigraft_models::vision::{Judged, Matching, Merging, Vit, VitBlock};
+use lexigraft_models::vision::{Demands, Judged, Reducing, Vit, VitBlock};
 use web_time::Instant;
 
 use crate::VisionError;
 use crate::differences::Differences;
 use crate::macs::{self, BlockTokens};
 use crate::picture::Preprocessed;
-use crate::reduce::{Reduction, Schedule, Step, TokenReducer, TokenView};
+use crate::reduce::{Asked, Reduction, Schedule, Step, TokenReducer, TokenView};
 use crate::replay::replay;
 use crate::source_map::{Fate, SourceMap};
 
@@ -104,9 +104,9 @@ pub struct Seeing<'m> {
     maps: Vec<Vec<Fate>>,
     /// From the first reduction on, of methods that ask for them.
     differences: Option<Differences>,
-    /// Where the device merges by itself, from the first block on; fates and maps then come at the
+    /// Where the device reduces by itself, from the first block on; fates and maps then come at the
     /// end.
-    on_device: Option<(Merging, Matching)>,
+    on_device: Option<Reducing>,
     tokens: Vec<BlockTokens>,
 }
 
@@ -176,30 +176,29 @@ impl<'m> Seeing<'m> {
         let Some(block) = model.blocks().get(layer) else {
             return Ok(false);
         };
-        if layer == 0
-            && let Some((method, matching)) = self.method.and_then(|m| Some((m, m.matching()?)))
-        {
-            let merging = model.begin_merging(&self.x, method.restores_differences());
-            self.on_device = merging.await?.map(|merging| (merging, matching));
+        if layer == 0 {
+            self.on_device = self.begin_on_device().await?;
         }
-        let [before, _] = self.x.dims();
+        let [before, width] = self.x.dims();
         let reducible = before - self.leading;
         let keep = match self.steps.get(layer) {
             Some(step) => step.keep(reducible)?,
             None => reducible,
         };
-        if let Some((merging, matching)) = &mut self.on_device {
-            let attended = block.attend_merging(self.x.clone(), merging)?;
-            let most = match matching {
-                Matching::Bipartite => reducible / 2,
-                Matching::Ward => reducible.saturating_sub(1),
-            };
-            let merges = (reducible - keep).min(most);
+        if let Some(reducing) = &mut self.on_device {
+            let attended = block.attend_reducing(self.x.clone(), reducing)?;
             let begun = Instant::now();
-            self.x = if merges > 0 {
-                attended.merge(merging, *matching, merges)?
-            } else {
-                attended.hidden
+            let asked = Asked {
+                layer,
+                reducible,
+                width,
+                keep,
+            };
+            self.x = match self.method.and_then(|method| method.rule(asked)) {
+                Some(rule) if keep < reducible => {
+                    attended.reduce(reducing, block, &rule, [reducible, keep])?
+                }
+                _ => attended.hidden,
             };
             self.reduce_ms += milliseconds(begun);
             let [after, _] = self.x.dims();
@@ -225,6 +224,31 @@ impl<'m> Seeing<'m> {
         self.maps.push(self.map.fates().to_vec());
         self.x = block.feed_forward(self.x.clone());
         Ok(true)
+    }
+
+    /// Begins on the device, if it and the method can do without the host.
+    async fn begin_on_device(&self) -> Result<Option<Reducing>, VisionError> {
+        let Some(method) = self.method else {
+            return Ok(None);
+        };
+        let [tokens, width] = self.x.dims();
+        let reducible = tokens - self.leading;
+        let all = Asked {
+            layer: 0,
+            reducible,
+            width,
+            keep: reducible,
+        };
+        let Some(rule) = method.rule(all) else {
+            return Ok(None);
+        };
+        let demands = Demands {
+            attention_by_size: method.proportional_attention(),
+            restores: method.restores_differences(),
+            drops: rule.drops(),
+            ..Demands::default()
+        };
+        Ok(self.model.begin_reducing(&self.x, demands).await?)
     }
 
     /// The logarithms of the tokens' sizes, where the method counts them and they differ.
@@ -307,8 +331,8 @@ impl<'m> Seeing<'m> {
         let (model, grid) = (self.model, self.grid);
         let hidden = model.config().hidden_size;
         let final_states = read_f32(model.finish(self.x.clone())).await?;
-        if let Some((merging, _)) = &self.on_device {
-            let destinations = merging.destinations().await.map_err(ModelError::from)?;
+        if let Some(reducing) = &self.on_device {
+            let destinations = reducing.destinations().await.map_err(ModelError::from)?;
             self.maps = replay(&mut self.map, &self.tokens, &destinations);
         }
         let cls = model.embedding(final_states.get(..hidden).unwrap_or_default());
@@ -336,19 +360,28 @@ impl<'m> Seeing<'m> {
         })
     }
 
-    /// Final states of all patches: those of dropped ones are their last, and those of a method
-    /// that restores differences their token's with them, through the final norm.
-    async fn unmerged(&self, final_states: &[f32]) -> Result<Vec<f32>, VisionError> {
+    /// Whether the device has something of patches that their tokens do not have: what they lost, or
+    /// what they were when they were dropped.
+    fn follows_patches(&self) -> bool {
+        let counts = self.tokens.iter();
+        let reduced = counts
+            .into_iter()
+            .any(|counts| counts.after < counts.before);
         let restores = self
             .method
             .is_some_and(|method| method.restores_differences());
-        if let Some((merging, _)) = self.on_device.as_ref().filter(|_| restores)
-            && self
-                .tokens
-                .iter()
-                .any(|tokens| tokens.after < tokens.before)
-        {
-            let states = merging.restore(&self.x).map_err(ModelError::from)?;
+        let fates = self.map.fates().iter();
+        let dropped = fates
+            .into_iter()
+            .any(|fate| matches!(fate, Fate::Dropped(_)));
+        reduced && (restores || dropped)
+    }
+
+    /// Final states of all patches: those of dropped ones are their last, and those of a method
+    /// that restores differences their token's with them, through the final norm.
+    async fn unmerged(&self, final_states: &[f32]) -> Result<Vec<f32>, VisionError> {
+        if let Some(reducing) = self.on_device.as_ref().filter(|_| self.follows_patches()) {
+            let states = reducing.restore(&self.x).map_err(ModelError::from)?;
             return Ok(read_f32(self.model.finish(states)).await?);
         }
         if let Some(differences) = &self.differences {

@@ -72,7 +72,7 @@ export class ConstraintForm {
     this.#fill();
     this.element = el(
       "details",
-      { testid: "constraint-form" },
+      { class: "fold", testid: "constraint-form" },
       el("summary", {}, "Under a constraint"),
       el(
         "div",

@@ -24,17 +24,17 @@ mod format;
 mod full_attention;
 mod launch;
 mod matrix;
-mod merging;
-mod merging_twin;
 mod project;
 mod quick_gelu;
 mod rearrange;
+mod reducing;
 mod rows;
 mod sample;
 mod self_test;
 mod shader;
 mod tensor;
 pub mod twin;
+mod upsample;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -46,17 +46,18 @@ pub use attention::{attention, attention_step, rope_append};
 pub use branches::branch_attention;
 pub use chain::ChosenIds;
 pub use elementwise::{add_rms_norm, layer_norm, rms_norm, swiglu};
-pub use full_attention::{full_attention, full_attention_as};
+pub use full_attention::{full_attention, full_attention_as, sized_attention};
 pub use launch::{Counters, Memory, begin, counters, memory};
 pub use matrix::{GpuBuilder, GpuMatrix};
-pub use merging::{Merging, sized_attention};
 pub use project::{Around, Sharing, project, project_as};
 pub use quick_gelu::quick_gelu;
 pub use rearrange::{add_rows, grow_cache, mean_rows, row};
+pub use reducing::{DROPPED, Reducing};
 pub use rows::{chosen_row, rows};
 pub use sample::{MAX_TOP_K, Segments, argmax, segment_log_probs, target_log_probs, top_k};
 pub use self_test::{Checked, self_test};
 pub(crate) use tensor::{empty_tensor, from_host, is_alone, is_here, to_host};
+pub use upsample::upsample;
 
 /// 0 until somebody knows, then 1 for hardware and 2 for software.
 static ADAPTER: AtomicU8 = AtomicU8::new(0);

@@ -3,7 +3,10 @@
 //!
 //! Slices are row-major; shapes are those of the kernels.
 
-pub use super::merging_twin::{bipartite, means, sized_attention, ward};
+pub use super::reducing::keeping_twin::{
+    cls_attention, diverse, fused, keep_at, keep_largest, lengths,
+};
+pub use super::reducing::merging_twin::{bipartite, means, sized_attention, ward};
 use crate::cpu::Heads;
 
 /// `x Wᵀ` with a dequantised `weight` `[rows, cols]`.

@@ -12,7 +12,7 @@ use crate::cpu::Instructions;
 pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
     #[cfg(feature = "gpu")]
     if crate::gpu::is_here(&qkv)
-        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), heads)
+        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), qkv.dims()[0], heads)
     {
         return out;
     }

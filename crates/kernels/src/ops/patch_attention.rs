@@ -9,8 +9,8 @@ use crate::cpu::Instructions;
 /// A row holds the queries of all heads, then their keys, then their values. `log_sizes`, `[batch
 /// * tokens]`, is added to the scores of each key (proportional attention, arXiv 2210.09461).
 ///
-/// On a graphics card one picture without sizes stays there; for others the processor attends, and
-/// tensors are copied to it and back.
+/// On a graphics card pictures without sizes stay there; with sizes the processor attends, and tensors
+/// are copied to it and back. [`Reducing`](super::Reducing) counts sizes on the card.
 ///
 /// # Errors
 /// `invalid-argument` when shapes do not fit or heads are no multiple of eight long, `device-lost`.
@@ -23,9 +23,8 @@ pub async fn patch_attention(
     let [rows, columns] = qkv.dims();
     #[cfg(feature = "gpu")]
     if crate::gpu::is_here(&qkv)
-        && rows == tokens
         && log_sizes.is_none()
-        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), heads)
+        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), tokens, heads)
     {
         return Ok(out);
     }

@@ -6,8 +6,6 @@ use crate::KernelError;
 /// `[batch * rows * columns, 16 channels] -> [batch * 2 rows * 2 columns, channels]`, see
 /// [`cpu::upsample`](crate::cpu::upsample).
 ///
-/// The processor gathers, whatever the device: tensors of others are copied to it and back.
-///
 /// # Errors
 /// `invalid-argument` when shapes do not fit, `device-lost`.
 pub async fn upsample(
@@ -15,6 +13,10 @@ pub async fn upsample(
     shape: [usize; 2],
     bias: &[f32],
 ) -> Result<Tensor<2>, KernelError> {
+    #[cfg(feature = "gpu")]
+    if crate::gpu::is_here(&products) {
+        return crate::gpu::upsample(&products, shape, bias);
+    }
     let [pixels, _] = products.dims();
     let size = [4 * pixels, bias.len()];
     let mut out = vec![0.0; size.iter().product()];

@@ -25,13 +25,25 @@ fn an_encoder_s_operations_agree() {
             assert_close(&what, &read(out.unwrap()), &expected, |_| lost);
         }
     }
-    for (heads, head_dim, tokens) in [(1, 4, 1), (12, 32, 9), (3, 64, 130), (2, 100, 65)] {
-        let qkv = random.activations(tokens * 3 * heads * head_dim);
-        let expected = twin::full_attention(&qkv, heads, head_dim);
+    for (heads, head_dim, tokens, batch) in [
+        (1, 4, 1, 1),
+        (12, 32, 9, 3),
+        (3, 64, 130, 1),
+        (3, 64, 17, 2),
+        (2, 100, 65, 2),
+    ] {
+        let row = 3 * heads * head_dim;
+        let qkv = random.activations(batch * tokens * row);
+        // Each picture by itself.
+        let pictures = qkv.chunks_exact(tokens * row);
+        let expected: Vec<f64> = pictures
+            .flat_map(|qkv| twin::full_attention(qkv, heads, head_dim))
+            .collect();
         for sharing in SHARINGS {
-            let from = tensor(&qkv, [tokens, 3 * heads * head_dim]);
-            let out = read(gpu::full_attention_as(from, heads, sharing).unwrap());
-            let what = format!("{tokens} tokens, {heads} heads of {head_dim}, {sharing:?}");
+            let from = tensor(&qkv, [batch * tokens, row]);
+            let out = read(gpu::full_attention_as(from, tokens, heads, sharing).unwrap());
+            let what =
+                format!("{batch} of {tokens} tokens, {heads} heads of {head_dim}, {sharing:?}");
             assert_close(&what, &out, &expected, |_| 2e-5);
         }
     }

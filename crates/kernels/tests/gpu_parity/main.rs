@@ -7,6 +7,7 @@ mod branches;
 mod common;
 mod elementwise;
 mod encoder;
+mod keeping;
 mod merging;
 mod products;
 mod sample;
@@ -20,7 +21,15 @@ use support::{device, tensor};
 
 #[test]
 fn every_self_test_passes_and_runs_once() {
-    let what = [Checked::Decoder, Checked::Encoder, Checked::Segments];
+    let what = [
+        Checked::Decoder,
+        Checked::Encoder,
+        Checked::Segments,
+        Checked::Merging,
+        Checked::Keeping,
+        Checked::Upsample,
+        Checked::QuickGelu,
+    ];
     let what: Vec<Checked> = what.into_iter().chain(TYPES.map(Checked::Format)).collect();
     let run = || {
         for &what in &what {

@@ -1,10 +1,19 @@
 //! Merging of tokens.
 
-use lexigraft_kernels::gpu::{self, Merging, twin};
-use lexigraft_kernels::ops::Matching;
+use lexigraft_kernels::gpu::{self, Reducing, twin};
+use lexigraft_kernels::ops::{Demands, Matching};
 
 use crate::common::Random;
 use crate::support::{assert_within, read, tensor};
+
+fn merging(reductions: usize, restores: bool) -> Demands {
+    Demands {
+        reductions,
+        attention_by_size: true,
+        restores,
+        drops: false,
+    }
+}
 
 fn singles(values: &[f64]) -> Vec<f32> {
     values.iter().map(|value| *value as f32).collect()
@@ -18,9 +27,9 @@ fn agrees(matching: Matching, seed: u64) {
     for (leading, patches) in [(1, 6), (1, 9), (5, 64), (1, 131), (2, 300)] {
         let mut tokens = leading + patches;
         let mut x = random.activations(tokens * width);
-        let begun = Merging::begin(&tensor(&x, [tokens, width]), leading, 3, true);
-        let mut merging = begun.unwrap();
-        assert!(merging.sizes().is_none());
+        let begun = Reducing::begin(&tensor(&x, [tokens, width]), leading, merging(3, true));
+        let mut picture = begun.unwrap();
+        assert!(picture.sizes().is_none());
         let mut sizes = vec![1.0f32; tokens];
         let mut place: Vec<usize> = (leading..tokens).collect();
         let mut lost = vec![0.0f64; patches * width];
@@ -32,10 +41,7 @@ fn agrees(matching: Matching, seed: u64) {
             if reducible < 2 {
                 break;
             }
-            let most = match matching {
-                Matching::Bipartite => reducible / 2,
-                Matching::Ward => reducible - 1,
-            };
+            let most = matching.most(reducible);
             let merges = 1 + random.below(most.min(40));
             let goes = match matching {
                 Matching::Bipartite => twin::bipartite(&qkv, heads, head_dim, leading, merges),
@@ -43,11 +49,11 @@ fn agrees(matching: Matching, seed: u64) {
             };
             let from = tensor(&x, [tokens, width]);
             let projection = tensor(&qkv, [tokens, 3 * heads * head_dim]);
-            let out = merging.merge(&from, &projection, heads, matching, merges);
+            let out = picture.merge(&from, &projection, heads, matching, merges);
             let out = read(out.unwrap());
             let (means, whole) = twin::means(&x, width, &sizes, &goes);
             assert_within(&what, &out, &means, 2e-6);
-            let found = read(merging.sizes().unwrap().clone());
+            let found = read(picture.sizes().unwrap().clone());
             assert_within(&what, &found, &whole, 0.0);
             for (token, row) in x.chunks_exact(width).enumerate() {
                 let output = goes[token] as usize;
@@ -72,7 +78,7 @@ fn agrees(matching: Matching, seed: u64) {
             x = singles(&means);
             x.iter_mut().for_each(|x| *x = (3.0 * *x).sin());
         }
-        let restored = read(merging.restore(&tensor(&x, [tokens, width])).unwrap());
+        let restored = read(picture.restore(&tensor(&x, [tokens, width])).unwrap());
         let expected: Vec<f64> = place
             .iter()
             .zip(lost.chunks_exact(width))
@@ -82,7 +88,7 @@ fn agrees(matching: Matching, seed: u64) {
             })
             .collect();
         assert_within("restored", &restored, &expected, 1e-5);
-        let found = pollster::block_on(merging.destinations()).unwrap();
+        let found = pollster::block_on(picture.destinations()).unwrap();
         assert_eq!(found, all, "{matching:?} of {leading} + {patches}");
     }
 }
@@ -110,9 +116,9 @@ fn equal_tokens_merge_in_their_order() {
         (Matching::Bipartite, 2, vec![0, 2, 2, 3, 2, 4, 1]),
         (Matching::Ward, 3, vec![0, 1, 1, 1, 1, 2, 3]),
     ] {
-        let mut merging = Merging::begin(&x, 1, 1, false).unwrap();
-        merging.merge(&x, &qkv, 1, matching, merges).unwrap();
-        let found = pollster::block_on(merging.destinations()).unwrap();
+        let mut picture = Reducing::begin(&x, 1, merging(1, false)).unwrap();
+        picture.merge(&x, &qkv, 1, matching, merges).unwrap();
+        let found = pollster::block_on(picture.destinations()).unwrap();
         assert_eq!(found, [expected], "{matching:?}");
     }
 }
@@ -123,10 +129,10 @@ fn what_is_no_number_still_leaves_the_count_that_was_asked_for() {
     let x = tensor(&vec![f32::NAN; tokens * width], [tokens, width]);
     let qkv = tensor(&vec![f32::NAN; tokens * 24], [tokens, 24]);
     for matching in [Matching::Bipartite, Matching::Ward] {
-        let mut merging = Merging::begin(&x, 1, 1, true).unwrap();
-        let out = merging.merge(&x, &qkv, 1, matching, 5).unwrap();
+        let mut picture = Reducing::begin(&x, 1, merging(1, true)).unwrap();
+        let out = picture.merge(&x, &qkv, 1, matching, 5).unwrap();
         assert_eq!(out.dims(), [7, width]);
-        let found = pollster::block_on(merging.destinations()).unwrap();
+        let found = pollster::block_on(picture.destinations()).unwrap();
         assert!(found[0].iter().all(|&output| output < 7), "{found:?}");
     }
 }
@@ -148,23 +154,23 @@ fn attention_by_size_agrees() {
 fn what_does_not_fit_is_an_error() {
     let x = tensor(&[0.0; 5 * 8], [5, 8]);
     let qkv = tensor(&[0.0; 5 * 24], [5, 24]);
-    assert!(Merging::begin(&x, 5, 1, false).is_err());
-    assert!(Merging::begin(&tensor(&[0.0; 15], [5, 3]), 1, 1, false).is_err());
-    let mut merging = Merging::begin(&x, 1, 1, false).unwrap();
+    assert!(Reducing::begin(&x, 5, merging(1, false)).is_err());
+    assert!(Reducing::begin(&tensor(&[0.0; 15], [5, 3]), 1, merging(1, false)).is_err());
+    let mut picture = Reducing::begin(&x, 1, merging(1, false)).unwrap();
     for (matching, merges) in [
         (Matching::Bipartite, 0),
         (Matching::Bipartite, 3),
         (Matching::Ward, 4),
     ] {
-        let error = merging.merge(&x, &qkv, 1, matching, merges).unwrap_err();
+        let error = picture.merge(&x, &qkv, 1, matching, merges).unwrap_err();
         assert_eq!(error.code(), "invalid-argument");
     }
-    assert!(merging.restore(&x).is_err());
-    let out = merging.merge(&x, &qkv, 1, Matching::Ward, 1).unwrap();
+    assert!(picture.restore(&x).is_err());
+    let out = picture.merge(&x, &qkv, 1, Matching::Ward, 1).unwrap();
     // One reduction was announced.
     let qkv = tensor(&[0.0; 4 * 24], [4, 24]);
-    assert!(merging.merge(&out, &qkv, 1, Matching::Ward, 1).is_err());
-    assert!(merging.restore(&out).is_err());
+    assert!(picture.merge(&out, &qkv, 1, Matching::Ward, 1).is_err());
+    assert!(picture.restore(&out).is_err());
     let long = tensor(&[0.0; 2 * 3 * 128], [2, 384]);
     assert!(gpu::sized_attention(&long, 1, &tensor(&[1.0; 2], [2])).is_err());
 }

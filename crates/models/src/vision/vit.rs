@@ -7,14 +7,14 @@ use lexigraft_kernels::ops;
 use super::config::{POSITION_CLS, POSITION_GRID};
 use super::position::resize_grid;
 use super::weights::{HostLinear, Weights};
-use super::{Activation, Merging, SaliencyDecoder, VitBlock, VitConfig, VitLayout};
+use super::{Activation, Demands, Reducing, SaliencyDecoder, VitBlock, VitConfig, VitLayout};
 use crate::{ComputeDevice, LayerNorm, Linear, LoadProgress, ModelError};
 
 /// The products' kernels take rows of whole blocks of these elements faster, and wgpu's take no
 /// others.
 const BLOCK: usize = 32;
 /// The longest heads of attention by size on a graphics card.
-const LONGEST_MERGING_HEAD: usize = 64;
+const LONGEST_REDUCING_HEAD: usize = 64;
 
 /// A vision transformer in the DINOv2 (arXiv 2304.07193) or the CLIP layout (arXiv 2103.00020) on
 /// one device.
@@ -250,28 +250,37 @@ impl Vit {
         self.norm.forward(x)
     }
 
-    /// Begins to merge the tokens of one picture, `x` `[tokens, hidden]`, on its device, at most once
-    /// a block; `restores` asks for what each patch loses. `None` where the host has to do it: on the
-    /// CPU, and for heads longer than 64.
+    /// Begins to reduce the tokens of one picture, `x` `[tokens, hidden]`, on its device, at most once
+    /// a block, whatever `demands` says of that. `None` where the host has to do it: on the CPU, and
+    /// for heads longer than 64.
     ///
     /// # Errors
     /// `device-lost` when the kernels do not agree with their twins.
-    pub async fn begin_merging(
+    pub async fn begin_reducing(
         &self,
         x: &Tensor<2>,
-        restores: bool,
-    ) -> Result<Option<Merging>, ModelError> {
+        demands: Demands,
+    ) -> Result<Option<Reducing>, ModelError> {
         let config = &self.config;
-        if config.hidden_size > config.num_attention_heads * LONGEST_MERGING_HEAD {
+        if config.hidden_size > config.num_attention_heads * LONGEST_REDUCING_HEAD {
             return Ok(None);
         }
-        let leading = config.leading_tokens();
-        let Some(merging) = Merging::begin(x, leading, self.blocks.len(), restores) else {
+        let demands = Demands {
+            reductions: self.blocks.len(),
+            ..demands
+        };
+        let Some(reducing) = Reducing::begin(x, config.leading_tokens(), demands) else {
             return Ok(None);
         };
         #[cfg(feature = "gpu")]
-        gpu::self_test(self.device.burn(), gpu::Checked::Merging).await?;
-        Ok(Some(merging))
+        {
+            let what = match demands.drops {
+                true => gpu::Checked::Keeping,
+                false => gpu::Checked::Merging,
+            };
+            gpu::self_test(self.device.burn(), what).await?;
+        }
+        Ok(Some(reducing))
     }
 
     /// The embedding of a picture whose CLS is `cls`, `[hidden]`, behind the final norm: itself, or

@@ -1,6 +1,10 @@
+#[cfg(feature = "model")]
+use super::Asked;
 use super::select::{argmax, dot, max_min, normalised, row};
 use super::{Reduction, TokenReducer, TokenView};
 use crate::VisionError;
+#[cfg(feature = "model")]
+use lexigraft_models::vision::Rule;
 
 /// DivPrune (arXiv 2503.02175): the most diverse tokens by the max-min rule over cosine distances
 /// of hidden states, beginning with the token that is farthest from its nearest neighbour.
@@ -17,6 +21,11 @@ impl TokenReducer for DivPrune {
         let mut kept = diverse(view.features(), view.width, keep);
         kept.sort_unstable();
         Ok(Reduction::keep(view.tokens(), view.leading, &kept))
+    }
+
+    #[cfg(feature = "model")]
+    fn rule(&self, _asked: Asked) -> Option<Rule> {
+        Some(Rule::Diverse)
     }
 }
 

@@ -1,6 +1,10 @@
+#[cfg(feature = "model")]
+use super::Asked;
 use super::select::{complement, top_k};
 use super::{Reduction, TokenReducer, TokenView};
 use crate::VisionError;
+#[cfg(feature = "model")]
+use lexigraft_models::vision::{ByAttention, Rule};
 
 /// EViT (arXiv 2202.07800): the tokens that CLS attends to most stay. With `fuse`, one more token
 /// at the end is the sum of the others weighted by that attention, not normalised.
@@ -31,5 +35,13 @@ impl TokenReducer for EVit {
             reduction.push(sources, &[]);
         }
         Ok(reduction)
+    }
+
+    #[cfg(feature = "model")]
+    fn rule(&self, _asked: Asked) -> Option<Rule> {
+        Some(Rule::ByAttention(match self.fuse {
+            true => ByAttention::MostAndFused,
+            false => ByAttention::Most,
+        }))
     }
 }

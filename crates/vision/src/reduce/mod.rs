@@ -44,6 +44,19 @@ pub use zoo_prune::{ZooPrune, sensitivities};
 
 use crate::VisionError;
 
+/// What a block is asked for, without what its tokens are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Number of the block, from 0.
+    pub layer: usize,
+    /// Tokens that may be dropped or merged.
+    pub reducible: usize,
+    /// Elements of a hidden state.
+    pub width: usize,
+    /// Of the reducible tokens, those that are to remain.
+    pub keep: usize,
+}
+
 /// A method that prunes or merges tokens.
 pub trait TokenReducer: std::fmt::Debug {
     /// The name by which it is chosen, such as `tome`.
@@ -67,9 +80,10 @@ pub trait TokenReducer: std::fmt::Debug {
         false
     }
 
-    /// The form in which a graphics card merges without the host in between, if the method has one.
+    /// The form in which a graphics card reduces without the host in between, if the method has one:
+    /// the same form for every block and count.
     #[cfg(feature = "model")]
-    fn matching(&self) -> Option<lexigraft_models::vision::Matching> {
+    fn rule(&self, _asked: Asked) -> Option<lexigraft_models::vision::Rule> {
         None
     }
 

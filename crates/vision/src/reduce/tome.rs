@@ -1,6 +1,10 @@
+#[cfg(feature = "model")]
+use super::Asked;
 use super::select::{argmax, dot, normalised, ranking, row};
 use super::{Reduction, TokenReducer, TokenView};
 use crate::VisionError;
+#[cfg(feature = "model")]
+use lexigraft_models::vision::{Matching, Rule};
 
 /// Token merging by bipartite soft matching (arXiv 2210.09461): reducible tokens are dealt to two
 /// sides in turn, each of the second, fourth, … finds its most similar partner among the first,
@@ -74,9 +78,8 @@ impl TokenReducer for ToMe {
     }
 
     #[cfg(feature = "model")]
-    fn matching(&self) -> Option<lexigraft_models::vision::Matching> {
-        self.proportional
-            .then_some(lexigraft_models::vision::Matching::Bipartite)
+    fn rule(&self, _asked: Asked) -> Option<Rule> {
+        Some(Rule::Merge(Matching::Bipartite))
     }
 
     fn proportional_attention(&self) -> bool {

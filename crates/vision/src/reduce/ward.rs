@@ -1,6 +1,10 @@
+#[cfg(feature = "model")]
+use super::Asked;
 use super::select::{normalised, row};
 use super::{Reduction, TokenReducer, TokenView, tome};
 use crate::VisionError;
+#[cfg(feature = "model")]
+use lexigraft_models::vision::{Matching, Rule};
 
 /// Merging by Ward's criterion (J. H. Ward 1963, DOI 10.1080/01621459.1963.10500845), our own use
 /// of it: again and again the two tokens become one whose union adds least to the patches' squared
@@ -41,8 +45,8 @@ impl TokenReducer for Ward {
     }
 
     #[cfg(feature = "model")]
-    fn matching(&self) -> Option<lexigraft_models::vision::Matching> {
-        Some(lexigraft_models::vision::Matching::Ward)
+    fn rule(&self, _asked: Asked) -> Option<Rule> {
+        Some(Rule::Merge(Matching::Ward))
     }
 
     fn proportional_attention(&self) -> bool {

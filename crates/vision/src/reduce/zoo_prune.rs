@@ -1,9 +1,13 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+#[cfg(feature = "model")]
+use super::Asked;
 use super::select::{argmax, max_min, min_max, normalised};
 use super::{Reduction, TokenReducer, TokenView};
 use crate::VisionError;
+#[cfg(feature = "model")]
+use lexigraft_models::vision::Rule;
 
 /// ZOO-Prune (arXiv 2509.24837): sensitivity of the projection layer to a token, estimated without
 /// gradients, times diversity of the projected tokens by the max-min rule.
@@ -51,6 +55,14 @@ impl TokenReducer for ZooPrune {
         let mut kept = max_min(&unit, width, &weights, first, keep);
         kept.sort_unstable();
         Ok(Reduction::keep(view.tokens(), view.leading, &kept))
+    }
+
+    #[cfg(feature = "model")]
+    fn rule(&self, asked: Asked) -> Option<Rule> {
+        Some(Rule::Sensitive {
+            directions: directions(self.directions, asked.width, self.seed),
+            step: self.step,
+        })
     }
 
     /// The tokens, then for each direction the tokens a step ahead and a step back.

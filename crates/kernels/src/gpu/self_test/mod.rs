@@ -1,18 +1,20 @@
 //! Each kernel against its twin, on small cases, before a device is trusted.
 
+mod pictures;
+
 use burn::tensor::{Device, Tensor};
 use lexigraft_checkpoint::{DType, dequant};
 
 use super::launch::{mark_checked, was_checked};
 use super::tensor::{from_host, to_host};
 use super::{
-    Around, GpuMatrix, Merging, Segments, add_rows, argmax, attention, attention_step,
-    full_attention, grow_cache, layer_norm, mean_rows, project, quick_gelu, rms_norm, rope_append,
-    row, rows, segment_log_probs, sized_attention, swiglu, target_log_probs, top_k, twin,
+    Around, GpuMatrix, Segments, add_rows, argmax, attention, attention_step, full_attention,
+    grow_cache, layer_norm, mean_rows, project, quick_gelu, rms_norm, rope_append, row, rows,
+    segment_log_probs, swiglu, target_log_probs, top_k, twin,
 };
 use crate::KernelError;
 use crate::cpu::Heads;
-use crate::ops::Matching;
+use crate::ops::{ByAttention, Matching};
 
 /// What a self-test is about: kernels that are used together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +25,10 @@ pub enum Checked {
     Encoder,
     /// Merging tokens of pictures.
     Merging,
+    /// Dropping tokens of pictures.
+    Keeping,
+    /// Making maps of pictures larger.
+    Upsample,
     /// The activation of CLIP's networks.
     QuickGelu,
     /// Probabilities of segments, such as bytes.
@@ -62,6 +68,17 @@ pub async fn self_test(device: &Device, what: Checked) -> Result<(), KernelError
             cases.merging(Matching::Bipartite).await?;
             cases.merging(Matching::Ward).await?;
         }
+        Checked::Keeping => {
+            for attended in [
+                ByAttention::Most,
+                ByAttention::MostAndFused,
+                ByAttention::Least,
+            ] {
+                cases.keep_attended(attended).await?;
+            }
+            cases.keep_diverse().await?;
+        }
+        Checked::Upsample => cases.upsample().await?,
         Checked::QuickGelu => cases.quick_gelu().await?,
         Checked::Segments => cases.segments().await?,
         Checked::Format(dtype) => cases.products(dtype).await?,
@@ -160,47 +177,6 @@ impl Cases<'_> {
         agree("layer_norm", out, &expected, 1e-4).await
     }
 
-    /// A reduction, attention by the sizes that it leaves, and the patches again.
-    async fn merging(&mut self, matching: Matching) -> Result<(), KernelError> {
-        let (leading, tokens, merges) = (1, 21, 6);
-        let (heads, head_dim, width) = (2, 8, 16);
-        let sizes = vec![1.0; tokens];
-        let x = self.numbers.floats(tokens * width);
-        let qkv = self.numbers.floats(tokens * 3 * width);
-        let goes = match matching {
-            Matching::Bipartite => twin::bipartite(&qkv, heads, head_dim, leading, merges),
-            Matching::Ward => twin::ward(&x, width, &sizes, leading, merges),
-        };
-        let from = self.tensor(&x, [tokens, width])?;
-        let projection = self.tensor(&qkv, [tokens, 3 * width])?;
-        let mut merging = Merging::begin(&from, leading, 1, true)?;
-        let out = merging.merge(&from, &projection, heads, matching, merges)?;
-        let (means, whole) = twin::means(&x, width, &sizes, &goes);
-        agree("merge_rows", out.clone(), &means, 1e-5).await?;
-        if merging.destinations().await? != [goes] {
-            return Err(KernelError::DeviceLost(format!(
-                "{matching:?} merging is not what its twin makes of the same tokens"
-            )));
-        }
-        let patches = x.get(leading * width..).unwrap_or_default();
-        agree(
-            "merge_restore",
-            merging.restore(&out)?,
-            &wide(patches),
-            1e-5,
-        )
-        .await?;
-        let Some(left) = merging.sizes() else {
-            return Ok(());
-        };
-        let qkv = qkv.get(..whole.len() * 3 * width).unwrap_or_default();
-        let projection = self.tensor(qkv, [whole.len(), 3 * width])?;
-        let whole: Vec<f32> = whole.iter().map(|size| *size as f32).collect();
-        let expected = twin::sized_attention(qkv, heads, head_dim, &whole);
-        let out = sized_attention(&projection, heads, left)?;
-        agree("sized_attention", out, &expected, 1e-5).await
-    }
-
     async fn quick_gelu(&mut self) -> Result<(), KernelError> {
         let (tokens, wide) = (3, 97);
         let x = self.numbers.floats(tokens * wide);
@@ -212,9 +188,13 @@ impl Cases<'_> {
 
     async fn full_attention(&mut self) -> Result<(), KernelError> {
         let (heads, head_dim, tokens) = (3, 32, 70);
-        let qkv = self.numbers.floats(tokens * 3 * heads * head_dim);
-        let out = full_attention(self.tensor(&qkv, [tokens, 3 * heads * head_dim])?, heads)?;
-        let expected = twin::full_attention(&qkv, heads, head_dim);
+        let row = 3 * heads * head_dim;
+        let qkv = self.numbers.floats(2 * tokens * row);
+        let out = full_attention(self.tensor(&qkv, [2 * tokens, row])?, tokens, heads)?;
+        let pictures = qkv.chunks_exact(tokens * row);
+        let expected: Vec<f64> = pictures
+            .flat_map(|qkv| twin::full_attention(qkv, heads, head_dim))
+            .collect();
         agree("full_attention", out, &expected, 1e-5).await
     }
 
