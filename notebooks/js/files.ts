@@ -9,6 +9,8 @@ export type FileRecord =
 
 /** Bytes of one message, the most that Python gives. */
 const PART_BYTES = 4 * 2 ** 20;
+/** Milliseconds after which a part is asked for again, before Python was heard and after; twice as many each time. */
+const ASK_AGAIN_MS = { atFirst: 400, later: 5_000 };
 /** Parts asked for ahead: the kernel reads one while another travels. */
 const AHEAD = 3;
 
@@ -23,6 +25,7 @@ interface Waiting {
 export class Kernel {
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
+  #heard = false;
 
   constructor(private readonly model: WidgetModel) {
     model.on("msg:custom", (content, buffers) => this.#receive(content, buffers));
@@ -58,15 +61,17 @@ export class Kernel {
       throwIfAborted(signal);
       this.#last += 1;
       const id = this.#last;
-      const stop = (): void => {
-        this.#waiting.delete(id);
-        reject(new JobError("aborted", "The request was stopped."));
-      };
-      signal.addEventListener("abort", stop, { once: true });
+      let timer: ReturnType<typeof setTimeout>;
       const settle = (): void => {
+        clearTimeout(timer);
         signal.removeEventListener("abort", stop);
         this.#waiting.delete(id);
       };
+      const stop = (): void => {
+        settle();
+        reject(new JobError("aborted", "The request was stopped."));
+      };
+      signal.addEventListener("abort", stop, { once: true });
       this.#waiting.set(id, {
         resolve: (part) => {
           settle();
@@ -77,11 +82,18 @@ export class Kernel {
           reject(error);
         },
       });
-      this.model.send({ type: "read", id, key, offset, length });
+      // JupyterLab's first messages may go to the shell that a cell holds, and stay there until the cell ends; those
+      // that it sends a moment later go beside it.
+      const ask = (after: number): void => {
+        this.model.send({ type: "read", id, key, offset, length });
+        timer = setTimeout(() => ask(2 * after), after);
+      };
+      ask(this.#heard ? ASK_AGAIN_MS.later : ASK_AGAIN_MS.atFirst);
     });
   }
 
   #receive(content: unknown, buffers: unknown): void {
+    this.#heard = true;
     const { type, id, error } = content as { type?: string; id?: number; error?: JobError };
     const waiting = type === "part" && id !== undefined ? this.#waiting.get(id) : undefined;
     if (waiting === undefined) return;

@@ -5,7 +5,8 @@ export interface WidgetModel {
   set(name: string, value: unknown): void;
   /** Sends Python what was set since the last time. */
   save_changes(): void;
-  send(content: unknown): void;
+  /** A message of its own, at once. */
+  send(content: unknown, callbacks?: undefined, buffers?: ArrayBufferView[]): void;
   on(event: string, callback: (content: unknown, buffers: unknown) => void): void;
   off(event: string, callback: (content: unknown, buffers: unknown) => void): void;
 }

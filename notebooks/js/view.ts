@@ -188,7 +188,7 @@ export function render(model: WidgetModel, el: HTMLElement): () => void {
     model.save_changes();
   });
   stop.addEventListener("click", () => {
-    model.set("_stop", (model.get("_stop") as number) + 1);
+    model.set("_stop", model.get("_request"));
     model.save_changes();
   });
   const show = (): void => {

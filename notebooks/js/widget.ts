@@ -1,56 +1,61 @@
 /** What anywidget calls: `initialize` once for each widget, `render` for each place where it is shown. */
+import { Answer } from "./answers.js";
 import { type FileRecord, Kernel } from "./files.js";
 import { type Context, jobs } from "./jobs.js";
 import { JobError, throwIfAborted, toRecord, type WidgetModel } from "./model.js";
 import { acquire, engine, enqueue, type Loading, leave, read } from "./page.js";
 import { render as show } from "./view.js";
 
-/** Milliseconds between two messages to Python while values change. */
-const EVERY_MS = 80;
-
 /** Answers the requests of one widget, the newest only. */
 class Answerer {
   readonly #kernel: Kernel;
-  #current: { request: number; abort: AbortController } | undefined;
-  #sent = 0;
+  #current: { request: number; answer: Answer; abort: AbortController } | undefined;
 
   constructor(private readonly model: WidgetModel) {
     this.#kernel = new Kernel(model);
     model.on("change:_request", () => this.#consider());
-    model.on("change:_stop", () => this.#current?.abort.abort());
+    model.on("change:_stop", () => this.#considerStop());
     // A request may be older than this page's end of the widget.
     this.#consider();
   }
 
   close(): void {
-    this.#current?.abort.abort();
-    this.#current = undefined;
+    this.#end();
     void enqueue(() => leave(this));
+  }
+
+  #end(): void {
+    this.#current?.abort.abort();
+    this.#current?.answer.close();
+    this.#current = undefined;
   }
 
   #consider(): void {
     const request = this.model.get("_request") as number;
     if (request <= (this.model.get("_finished") as number) || request === this.#current?.request) return;
-    this.#current?.abort.abort();
-    const current = { request, abort: new AbortController() };
+    this.#end();
+    const answer = new Answer(this.model, request);
+    const current = { request, answer, abort: new AbortController() };
     this.#current = current;
     const isCurrent = () => this.#current === current;
     const set = (values: Record<string, unknown>, now = false): void => {
-      if (!isCurrent()) return;
-      for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-      if (!now && performance.now() - this.#sent < EVERY_MS) return;
-      this.#sent = performance.now();
-      this.model.save_changes();
+      if (isCurrent()) answer.set(values, now);
     };
+    const finish = (values: Record<string, unknown>): void => {
+      if (isCurrent()) answer.finish({ ...values, progress: {} });
+    };
+    this.#considerStop();
     set({ status: "waiting", error: null, progress: {} }, true);
-    const finish = (values: Record<string, unknown>) => {
-      set({ ...values, progress: {}, _finished: request }, true);
-      if (isCurrent()) this.#current = undefined;
-    };
     enqueue(() => this.#answer(current.abort.signal, set)).then(
       () => finish({ status: "done" }),
       (error) => finish({ status: "failed", error: toRecord(error) }),
     );
+  }
+
+  #considerStop(): void {
+    if (this.#current && (this.model.get("_stop") as number) >= this.#current.request) {
+      this.#current.abort.abort();
+    }
   }
 
   async #answer(

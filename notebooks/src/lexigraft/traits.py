@@ -11,6 +11,11 @@ from .errors import LexigraftError
 from .sources import Source, picture
 
 
+def output(trait: Any) -> Any:
+    """A trait that the page computes. It is not sent back to the page, which has it."""
+    return trait.tag(sync=True, echo_update=False, output=True)
+
+
 class File(traitlets.TraitType[Source, Any]):
     """A file: an address, a path, bytes, or what ``lexigraft.served`` gives. Not synchronised itself."""
 
@@ -62,4 +67,4 @@ def _unpack(values: Any, _widget: object) -> list[float]:
 
 def floats() -> traitlets.List:
     """A list of float32, sent as bytes: JSON has no infinity, which logarithms of probabilities are made of."""
-    return traitlets.List(traitlets.Float()).tag(sync=True, to_json=_pack, from_json=_unpack)
+    return output(traitlets.List(traitlets.Float())).tag(to_json=_pack, from_json=_unpack)

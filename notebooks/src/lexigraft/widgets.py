@@ -9,7 +9,7 @@ import traitlets
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode
 
 from .job import Job
-from .traits import ByteText, File, Picture, floats
+from .traits import ByteText, File, Picture, floats, output
 
 
 def _sync(trait: Any) -> Any:
@@ -19,7 +19,7 @@ def _sync(trait: Any) -> Any:
 class Generate(Job):
     """Continues a prompt, or answers it through the model's chat template.
 
-    ``generate = Generate(model=…, prompt="The capital of France is").run()``, and ``generate.text`` in a later cell.
+    ``Generate(model=…, prompt="The capital of France is").run().wait().text``
     """
 
     _job = Unicode("generate").tag(sync=True)
@@ -41,15 +41,15 @@ class Generate(Job):
     stop_texts = _sync(List(Unicode()))
 
     #: The text so far, while it is written too.
-    text = _sync(Unicode())
+    text = output(Unicode())
     #: The generated tokens' ids.
-    ids = _sync(List(Int()))
+    ids = output(List(Int()))
     #: The prompt's tokens' ids.
-    prompt_ids = _sync(List(Int()))
+    prompt_ids = output(List(Int()))
     #: Tokens after the first, over the time from the first to the last; None below two.
-    tokens_per_second = _sync(Float(None, allow_none=True))
+    tokens_per_second = output(Float(None, allow_none=True))
     #: ``stop-token``, ``stop-string``, ``max-tokens`` or ``context``; empty before the end.
-    reason = _sync(Unicode())
+    reason = output(Unicode())
 
 
 class Bytes(Job):
@@ -71,10 +71,10 @@ class Bytes(Job):
     #: Natural logarithms of the 256 bytes' probabilities, and at 256 of the text's end.
     log_probs = floats()
     #: Natural logarithm of the scored text's probability; None without one.
-    log_prob = _sync(Float(None, allow_none=True))
+    log_prob = output(Float(None, allow_none=True))
     #: Of each byte of it, after those before.
     per_byte = floats()
-    bits_per_byte = _sync(Float(None, allow_none=True))
+    bits_per_byte = output(Float(None, allow_none=True))
 
 
 class Graft(Job):
@@ -102,12 +102,12 @@ class Graft(Job):
     text = _sync(Unicode())
 
     #: ``method``, ``tokens``, and how many of them are ``shared``, ``special`` and ``made``.
-    report = _sync(Dict())
-    bits_before = _sync(Float(None, allow_none=True))
-    bits_after = _sync(Float(None, allow_none=True))
+    report = output(Dict())
+    bits_before = output(Float(None, allow_none=True))
+    bits_after = output(Float(None, allow_none=True))
     #: Tokens that the text takes.
-    tokens_before = _sync(Int(None, allow_none=True))
-    tokens_after = _sync(Int(None, allow_none=True))
+    tokens_before = output(Int(None, allow_none=True))
+    tokens_after = output(Int(None, allow_none=True))
 
 
 class See(Job):
@@ -130,17 +130,17 @@ class See(Job):
     #: The picture's vector.
     embedding = floats()
     #: How salient each pixel is, from 0 to 1: float32, little-endian, row by row.
-    heat = traitlets.Bytes().tag(sync=True, from_json=lambda content, _widget: bytes(content))
+    heat = output(traitlets.Bytes()).tag(from_json=lambda content, _widget: bytes(content))
     #: Rows and columns of ``heat``.
-    heat_shape = _sync(List(Int()))
+    heat_shape = output(List(Int()))
     #: Before and after each block.
-    tokens = _sync(List(List(Int())))
+    tokens = output(List(List(Int())))
     #: For each patch, row by row, the token that stands for it at the end; -1 when it was dropped.
-    patch_tokens = _sync(List(Int()))
+    patch_tokens = output(List(Int()))
     #: Multiply-accumulates of the blocks, and what they are without reduction.
-    macs = _sync(Float(None, allow_none=True))
-    dense_macs = _sync(Float(None, allow_none=True))
-    milliseconds = _sync(Float(None, allow_none=True))
+    macs = output(Float(None, allow_none=True))
+    dense_macs = output(Float(None, allow_none=True))
+    milliseconds = output(Float(None, allow_none=True))
 
     def heat_rows(self) -> list[list[float]]:
         """The heat map as a list of rows; ``numpy.frombuffer(see.heat, "<f4").reshape(see.heat_shape)`` is faster."""
