@@ -139,11 +139,13 @@ class Job(anywidget.AnyWidget):
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Self:
+        if kernel.is_queue_held():
+            # No message comes while the loop is free, so there is nothing to gain from it.
+            return self.wait()
         self._check_asked()
         try:
-            async with kernel.messages_async() as take:
-                while self._is_waiting():
-                    await take()
+            while self._is_waiting():
+                await asyncio.sleep(kernel.EVERY_SECONDS)
         except (asyncio.CancelledError, KeyboardInterrupt):
             # An interrupt of the cell cancels it.
             self.stop()

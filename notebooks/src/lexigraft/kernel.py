@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from IPython import get_ipython
@@ -25,7 +24,7 @@ def keep_to_subshell(comm: Any) -> None:
         comm._reply_subshell_for = lambda _data, subshell_id: subshell_id
 
 
-def _is_queue_held() -> bool:
+def is_queue_held() -> bool:
     """Whether messages wait for the end of the cell unless the cell itself takes them, as in ipykernel 6."""
     kernel = getattr(get_ipython(), "kernel", None)
     return threading.current_thread() is threading.main_thread() and hasattr(kernel, "msg_queue")
@@ -34,27 +33,10 @@ def _is_queue_held() -> bool:
 @contextlib.contextmanager
 def messages(arrived: threading.Event) -> Iterator[Callable[[], object]]:
     """Gives what to call again and again while waiting; it returns when something arrived or a moment has passed."""
-    if not _is_queue_held():
+    if not is_queue_held():
         yield lambda: arrived.wait(EVERY_SECONDS)
         return
     from jupyter_ui_poll import ui_events
 
     with ui_events() as poll:
         yield lambda: (poll(10), arrived.wait(EVERY_SECONDS))
-
-
-@contextlib.asynccontextmanager
-async def messages_async() -> AsyncIterator[Callable[[], Any]]:
-    """The same for a cell with ``await`` in it."""
-    if not _is_queue_held():
-        yield lambda: asyncio.sleep(EVERY_SECONDS)
-        return
-    from jupyter_ui_poll import ui_events
-
-    async with ui_events() as poll:
-
-        async def take() -> None:
-            await poll(10)
-            await asyncio.sleep(EVERY_SECONDS)
-
-        yield take
