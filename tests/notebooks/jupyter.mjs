@@ -71,17 +71,30 @@ export async function startJupyter() {
   return { url, token, folder, said, close };
 }
 
-/** Opens a notebook in JupyterLab and waits for its kernel. */
-export async function openNotebook(context, jupyter, name) {
+/**
+ * Opens a notebook in JupyterLab and waits for its kernel. `problems` are the page's uncaught errors, and what it wrote to
+ * its console as an error, failed requests apart: some tests make requests fail.
+ */
+export async function openNotebook(context, jupyter, name, { subshells = true } = {}) {
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => {
+    const text = message.text();
+    if (message.type() === "error" && !text.startsWith("Failed to load resource")) problems.push(text);
+  });
   await page.goto(`${jupyter.url}/lab/tree/${name}?token=${jupyter.token}&reset`);
   await page.waitForFunction(
     () => globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
     undefined,
     { timeout: 90_000 },
   );
+  if (!subshells) {
+    // As other editors and older versions of this one send a widget's messages.
+    await page.evaluate(() => {
+      globalThis.jupyterapp.shell.currentWidget.sessionContext.session.kernel.commsOverSubshells = "disabled";
+    });
+  }
   return {
     page,
     problems,
@@ -123,6 +136,15 @@ export async function openNotebook(context, jupyter, name) {
       const quoted = value.data["text/plain"];
       return JSON.parse(quoted.slice(1, -1).replaceAll(/\\(['\\])/g, "$1"));
     },
-    close: () => page.close(),
+    /** Interrupts the kernel, as the square button does. */
+    interrupt: () =>
+      page.evaluate(() =>
+        globalThis.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt(),
+      ),
+    /** Ends the kernel too, which the next page of the same notebook would get else. */
+    async close() {
+      await page.evaluate(() => globalThis.jupyterapp.shell.currentWidget.sessionContext.shutdown());
+      await page.close();
+    },
   };
 }

@@ -103,8 +103,10 @@ class Job(anywidget.AnyWidget):
         with self._lock, self.hold_sync():
             for name, value in traits.items():
                 setattr(self, name, value)
-            self.error = None
-            self.progress = {}
+            # What was computed before is not this request's.
+            for name, trait in self.traits(output=True).items():
+                if name not in ("_finished", "device"):
+                    self.set_trait(name, trait.default(self))
             self.status = "waiting"
             self._begin(max(self._request, self._finished) + 1)
         return self
