@@ -21,9 +21,11 @@ def client() -> Iterator[BlockingKernelClient]:
 
 def subshell_of(client: BlockingKernelClient) -> str | None:
     """A subshell, as JupyterLab makes one for its widgets; None where the kernel has none."""
+    info = client.kernel_info(reply=True, timeout=10)["content"]
+    if "kernel subshells" not in info.get("supported_features", []):
+        return None
     client.control_channel.send(client.session.msg("create_subshell_request"))
-    reply = client.get_control_msg(timeout=10)
-    return reply["content"].get("subshell_id")
+    return client.get_control_msg(timeout=10)["content"]["subshell_id"]
 
 
 def run_cell(client: BlockingKernelClient, code: str, subshell: str | None) -> str:

@@ -12,6 +12,7 @@ mod http;
 mod licences;
 mod models;
 mod node;
+mod notebooks;
 mod pack;
 mod peers;
 mod process;
@@ -56,6 +57,8 @@ enum Command {
     Bench(bench::Args),
     /// Make and dispose of engines for minutes, and tell whether memory grows
     Soak(soak::Args),
+    /// Build the notebook package and test it in a real JupyterLab
+    Notebooks(notebooks::Args),
     /// Run the command line `lexigraft`; `cargo lexigraft …` is short for it
     #[command(disable_help_flag = true)]
     Cli(cli::Args),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Soak(args) => soak::run(&args),
+        Command::Notebooks(args) => notebooks::run(&args),
         Command::Cli(args) => cli::run(&args),
         Command::Pack(args) => pack::run(&args),
         Command::Docs(args) => docs::run(&args),

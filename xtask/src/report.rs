@@ -15,6 +15,8 @@ struct Stage {
     tests: Counts,
     /// Why the stage failed, if it did.
     failure: Option<String>,
+    /// Why the stage was not run, though nothing failed.
+    skipped: Option<String>,
 }
 
 /// Tests counted from a runner's closing lines.
@@ -44,6 +46,7 @@ impl Report {
             took: start.elapsed(),
             tests,
             failure,
+            skipped: None,
         });
         succeeded
     }
@@ -59,6 +62,21 @@ impl Report {
                 failed: 1,
             },
             failure,
+            skipped: None,
+        });
+    }
+
+    /// Notes a stage that this machine cannot run. It fails nothing, and does not count as passed.
+    pub fn skipped(&mut self, name: &str, why: &str) {
+        println!();
+        crate::process::say(&format!("== {name}"));
+        println!("skipped: {why}");
+        self.stages.push(Stage {
+            name: name.to_owned(),
+            took: Duration::ZERO,
+            tests: Counts::default(),
+            failure: None,
+            skipped: Some(why.to_owned()),
         });
     }
 
@@ -66,7 +84,9 @@ impl Report {
     pub fn close(&self) -> bool {
         println!();
         for stage in &self.stages {
-            let mark = if stage.failure.is_none() && stage.tests.failed == 0 {
+            let mark = if stage.skipped.is_some() {
+                "skip  "
+            } else if stage.failure.is_none() && stage.tests.failed == 0 {
                 "ok    "
             } else {
                 "FAILED"
@@ -81,6 +101,7 @@ impl Report {
             let why = stage
                 .failure
                 .as_deref()
+                .or(stage.skipped.as_deref())
                 .and_then(|why| why.lines().next())
                 .unwrap_or_default();
             println!(
@@ -90,7 +111,17 @@ impl Report {
             );
         }
         let all = self.total();
-        println!("\n{} passed, {} failed", all.passed, all.failed);
+        let skipped = match self
+            .stages
+            .iter()
+            .filter(|one| one.skipped.is_some())
+            .count()
+        {
+            0 => String::new(),
+            1 => ", 1 stage skipped".to_owned(),
+            count => format!(", {count} stages skipped"),
+        };
+        println!("\n{} passed, {} failed{skipped}", all.passed, all.failed);
         all.failed == 0
     }
 
@@ -107,8 +138,8 @@ impl Report {
 impl Counts {
     /// Adds what a runner's closing line tells; other lines tell nothing.
     ///
-    /// Known are cargo test (`test result: ok. 3 passed; 0 failed; …`) and Node's runner
-    /// (`ℹ pass 3`, or `# pass 3`).
+    /// Known are cargo test (`test result: ok. 3 passed; 0 failed; …`), Node's runner
+    /// (`ℹ pass 3`, or `# pass 3`) and pytest (`1 failed, 2 passed in 0.34s`).
     pub fn read(&mut self, line: &str) {
         let line = without_colour(line);
         let line = line.trim();
@@ -121,8 +152,31 @@ impl Counts {
                 Some(("fail" | "cancelled", count)) => self.failed += count.parse().unwrap_or(0),
                 _ => {}
             }
+        } else if let Some(counts) = pytest_counts(line) {
+            self.passed += counts.passed;
+            self.failed += counts.failed;
         }
     }
+}
+
+/// What pytest's closing line counts; `None` for any other line.
+fn pytest_counts(line: &str) -> Option<Counts> {
+    let (counted, time) = line.trim_matches(['=', ' ']).split_once(" in ")?;
+    if !time.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let mut counts = Counts::default();
+    for part in counted.split(", ") {
+        let (count, what) = part.split_once(' ')?;
+        let count: u64 = count.parse().ok()?;
+        match what {
+            "passed" => counts.passed += count,
+            "failed" | "error" | "errors" => counts.failed += count,
+            "skipped" | "deselected" | "warning" | "warnings" | "xfailed" | "xpassed" => {}
+            _ => return None,
+        }
+    }
+    Some(counts)
 }
 
 fn number_before(text: &str, word: &str) -> u64 {
@@ -196,6 +250,19 @@ mod tests {
                 failed: 0
             }
         );
+        assert_eq!(
+            counted(&[
+                "1 failed, 4 passed, 2 warnings in 3.20s",
+                "===== \x1b[32m3 passed\x1b[0m, 1 error in 62.10s (0:01:02) =====",
+                "9 passed in our hearts",
+                "3 apples in 4 baskets",
+                "see 4 passed in 3.2s",
+            ]),
+            Counts {
+                passed: 7,
+                failed: 2
+            }
+        );
         let coloured = "test result: \x1b[32mok\x1b[m. 5 passed; 0 failed; 0 ignored";
         assert_eq!(
             counted(&[coloured]),
@@ -223,5 +290,13 @@ mod tests {
             }
         );
         assert!(!report.close());
+    }
+
+    #[test]
+    fn a_skipped_stage_neither_fails_nor_passes() {
+        let mut report = Report::default();
+        report.skipped("notebooks", "no JupyterLab");
+        assert_eq!(report.total(), Counts::default());
+        assert!(report.close());
     }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::build::{self, Module};
 use crate::report::{Counts, Report};
-use crate::{browser, docs, models, node, process, supply_chain, workspace};
+use crate::{browser, docs, models, node, notebooks, process, supply_chain, workspace};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -152,6 +152,7 @@ fn in_browser(report: &mut Report, quick: bool) {
         node.env("LEXIGRAFT_BUNDLERS", bundlers()?);
         counted(&mut node, tests)
     });
+    notebooks::stage(report);
 }
 
 /// The bundlers that the package is tried with, in the cache.
@@ -187,7 +188,7 @@ fn browser_tests(quick: bool) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs a test runner and adds what it counted.
-fn counted(command: &mut Command, tests: &mut Counts) -> Result<()> {
+pub fn counted(command: &mut Command, tests: &mut Counts) -> Result<()> {
     command.env("LEXIGRAFT_MODELS", workspace::models()?);
     if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         // The runner writes to a pipe and would drop its colours.
