@@ -84,3 +84,57 @@ test("WebGPU is refused by name", async () => {
   assert.equal(code, "no-webgpu");
   assert.match(message, /CPU engine alone/);
 });
+
+/**
+ * A page imports the file from another origin, which sends nothing but CORS's header, as networks for npm's packages do.
+ * The page may be in a frame of another.
+ */
+async function importInFrame(frame) {
+  const page = await startServer();
+  const network = await startServer({ headers: { "access-control-allow-origin": "*" } });
+  const { page: opened, problems } = await openPage(browser.context, `${page.url}/pages/empty.html`);
+  try {
+    const query = new URLSearchParams({
+      module: `${network.url}/pkg/dist/inline.js`,
+      model: `${network.url}${SMOLLM2}`,
+      prompt: prompt.prompt,
+    });
+    const cell = `${page.url}/pages/cell.html?${query}`;
+    const said = await opened.evaluate(
+      ([cell, frame]) =>
+        new Promise((resolve) => {
+          addEventListener("message", ({ data }) => resolve(data));
+          const element = document.createElement("iframe");
+          if (frame.sandbox) element.sandbox = frame.sandbox;
+          element.src = cell;
+          document.body.append(element);
+        }),
+      [cell, frame],
+    );
+    assert.equal(said.message, undefined);
+    return { said, problems, ofPage: page.seen, ofNetwork: network.seen };
+  } finally {
+    await opened.close();
+    await network.close();
+    await page.close();
+  }
+}
+
+for (const [name, frame] of [
+  ["a page of another origin", {}],
+  ["a frame that has no origin", { sandbox: "allow-scripts" }],
+]) {
+  test(`imported by address into ${name}, it writes`, async () => {
+    const { said, problems, ofPage, ofNetwork } = await importInFrame(frame);
+    assert.deepEqual(said.ids, prompt.greedy_ids.slice(0, 8));
+    assert.equal(said.origin === "null", frame.sandbox !== undefined);
+    assert.doesNotMatch(said.device.reason, /allows no worker/);
+    assert.deepEqual(problems, []);
+    // The module and the model come from the other origin, and nothing else from anywhere.
+    assert.deepEqual([...new Set(ofNetwork)].sort(), [SMOLLM2, "/pkg/dist/inline.js"]);
+    assert.deepEqual(
+      ofPage.filter((path) => path !== "/favicon.ico"),
+      ["/pages/empty.html", "/pages/cell.html"],
+    );
+  });
+}
