@@ -76,7 +76,6 @@ class Job(anywidget.AnyWidget):
         self._orders: dict[str, int] = {}
         self._check_names(traits)
         super().__init__(**traits)
-        kernel.keep_to_subshell(self.comm)
         self.on_msg(self._receive)
         self.observe(lambda _change: self._offer(), names=list(self._file_traits))
         self._offer()
@@ -185,6 +184,10 @@ class Job(anywidget.AnyWidget):
         outputs = self.trait_names(output=True)
         with self._lock:
             super().set_state({name: value for name, value in sync_data.items() if name not in outputs})
+
+    @traitlets.observe("comm")
+    def _on_comm(self, change: dict[str, Any]) -> None:
+        kernel.keep_to_subshell(change["new"])
 
     @traitlets.observe("_finished")
     def _on_finished(self, change: dict[str, Any]) -> None:
