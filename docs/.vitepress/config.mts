@@ -47,6 +47,7 @@ export default defineConfig({
           { text: "Beside others", link: "/comparison" },
           { text: "Errors", link: "/errors" },
           { text: "A page of your own", link: "/demo" },
+          { text: "Notebooks", link: "/notebooks" },
           { text: "API", link: "/api/" },
         ],
       },
