@@ -83,12 +83,14 @@ export async function openNotebook(context, jupyter, name, { subshells = true } 
     const text = message.text();
     if (message.type() === "error" && !text.startsWith("Failed to load resource")) problems.push(text);
   });
+  const ready = () =>
+    page.waitForFunction(
+      () => globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
+      undefined,
+      { timeout: 90_000 },
+    );
   await page.goto(`${jupyter.url}/lab/tree/${name}?token=${jupyter.token}&reset`);
-  await page.waitForFunction(
-    () => globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle",
-    undefined,
-    { timeout: 90_000 },
-  );
+  await ready();
   if (!subshells) {
     // As other editors and older versions of this one send a widget's messages.
     await page.evaluate(() => {
@@ -135,6 +137,12 @@ export async function openNotebook(context, jupyter, name, { subshells = true } 
       // What comes is Python's own way to write a string.
       const quoted = value.data["text/plain"];
       return JSON.parse(quoted.slice(1, -1).replaceAll(/\\(['\\])/g, "$1"));
+    },
+    /** Saves the notebook and loads the page anew; the kernel lives on. */
+    async reload() {
+      await page.evaluate(() => globalThis.jupyterapp.commands.execute("docmanager:save"));
+      await page.reload();
+      await ready();
     },
     /** Interrupts the kernel, as the square button does. */
     interrupt: () =>

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { cosine } from "../bench/statistics.mjs";
 import { startChromium } from "../support/chromium.mjs";
 import { folders, models, reference } from "../support/paths.mjs";
@@ -11,6 +11,8 @@ import { startServer } from "../support/server.mjs";
 import { openNotebook, startJupyter } from "./jupyter.mjs";
 
 const [prompt, robot] = (await reference("smollm2-135m-instruct-q4_1")).prompts;
+/** What takes long: a text that the model does not end by itself. */
+const LONG = `chat=False, prompt=${JSON.stringify(robot.prompt)}, max_tokens=1500`;
 let browser;
 let jupyter;
 
@@ -26,16 +28,16 @@ after(async () => {
 const seconds = (start) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
 
 /** Opens an example, runs all of it at once, and finds no error. */
-async function example(t, name) {
+async function example(name) {
   const notebook = await openNotebook(browser.context, jupyter, `${name}.ipynb`);
   const start = performance.now();
   const cells = await notebook.runAll();
-  t.diagnostic(`${name}.ipynb, all cells: ${seconds(start)}`);
+  const took = `${name}.ipynb, all cells: ${seconds(start)}`;
   assert.deepEqual(
     cells.flatMap(({ errors }) => errors),
     [],
   );
-  return { notebook, cells };
+  return { notebook, cells, took };
 }
 
 /** The code of the error that lines of Python end with. */
@@ -45,138 +47,156 @@ const codeOf = (notebook, lines) =>
     "code",
   );
 
-test("generate: the reference's tokens reach Python, in the line after wait() and after await", async (t) => {
-  const { notebook, cells } = await example(t, "generate");
-  const { page, python } = notebook;
-  // What the cells showed: text, then speed and ids, then the answer to a question, then a code.
-  assert.match(cells[2].text, /^ Paris/);
-  assert.ok(prompt.greedy_text.startsWith(cells[2].text.trimEnd()), cells[2].text);
-  const [speed] = /^[\d.]+(?= tokens per second; .*one thread)/i.exec(cells[3].text);
-  assert.ok(Number(speed) > 0.5, speed);
-  const ids = prompt.greedy_ids.slice(0, 16);
-  assert.ok(cells[3].text.endsWith(`[${ids.join(", ")}]`), cells[3].text);
-  assert.match(cells[4].text, /[Gg]ravity.*\n\d+ changes of the text/s);
-  assert.equal(cells[5].text, "not-found\n");
-  t.diagnostic(`${speed} tokens per second`);
+describe("generate", () => {
+  // One page and kernel for all, as someone would work on; each test says what it asks for.
+  let notebook;
+  let cells;
+  let took;
+  let page;
+  let python;
 
-  // Values in the very next lines, and the text while it is written.
-  await python(
-    "texts = []\nwatch = lambda change: texts.append(change['new'])\ngenerate.observe(watch, 'text')\n" +
-      "generate.run(chat=False, prompt='The capital of France is', max_tokens=16).wait()\n" +
-      "at_once = [generate.ids, generate.prompt_ids, generate.text, generate.status, generate.reason]\n" +
-      "generate.unobserve(watch, 'text')",
-  );
-  const [atOnce, texts] = await python("", "[at_once, texts]");
-  assert.deepEqual(atOnce.slice(0, 2), [ids, prompt.ids]);
-  assert.ok(prompt.greedy_text.startsWith(atOnce[2]) && atOnce[2].length > 10, atOnce[2]);
-  assert.deepEqual(atOnce.slice(3), ["done", "max-tokens"]);
-  const written = texts.filter((text) => text !== "");
-  assert.ok(written.length >= 2, `${written.length} texts`);
-  for (const text of written) assert.ok(atOnce[2].startsWith(text), text);
-  await python("await generate.run(max_tokens=4)\nawaited = generate.ids");
-  assert.deepEqual(await python("", "awaited"), ids.slice(0, 4));
+  before(async () => {
+    ({ notebook, cells, took } = await example("generate"));
+    ({ page, python } = notebook);
+  });
+  after(async () => {
+    assert.deepEqual(notebook?.problems ?? [], []);
+    await notebook?.close();
+  });
 
-  // A widget that is shown nowhere runs too.
-  await python(
-    "hidden = lexigraft.Generate(model=smollm2, temperature=0, max_tokens=4, prompt=generate.prompt)",
-  );
-  await python("hidden_ids = hidden.run().wait().ids");
-  assert.deepEqual(await python("", "hidden_ids"), ids.slice(0, 4));
+  test("the reference's tokens reach Python, in the line after wait() and after await", async (t) => {
+    // What the cells showed: text, then speed and ids, then the answer to a question, then a code.
+    assert.match(cells[2].text, /^ Paris/);
+    assert.ok(prompt.greedy_text.startsWith(cells[2].text.trimEnd()), cells[2].text);
+    const [speed] = /^[\d.]+(?= tokens per second; .*one thread)/i.exec(cells[3].text);
+    assert.ok(Number(speed) > 0.5, speed);
+    const ids = prompt.greedy_ids.slice(0, 16);
+    assert.ok(cells[3].text.endsWith(`[${ids.join(", ")}]`), cells[3].text);
+    assert.match(cells[4].text, /[Gg]ravity.*\n\d+ changes of the text/s);
+    assert.equal(cells[5].text, "not-found\n");
+    t.diagnostic(`${took}, ${speed} tokens per second`);
 
-  // The view, and its buttons.
-  await page.locator(".lexigraft .written", { hasText: "Paris" }).waitFor();
-  await page.getByLabel("Prompt").fill(robot.prompt);
-  await python("generate.max_tokens = 16");
-  await page.getByRole("button", { name: "Run", exact: true }).click();
-  await page.locator(".lexigraft [role=status]", { hasText: "done" }).waitFor();
-  await page.locator(".lexigraft .written", { hasNotText: "Paris" }).waitFor();
-  await python("generate.wait()");
-  assert.deepEqual(await python("", "[generate.ids, generate.prompt]"), [
-    robot.greedy_ids.slice(0, 16),
-    robot.prompt,
-  ]);
-  await python("generate.run(max_tokens=2000)");
-  await page.locator(".lexigraft [role=status]", { hasText: "running" }).waitFor();
-  await page.getByRole("button", { name: "Stop", exact: true }).click();
-  await page.locator(".lexigraft [role=alert]", { hasText: "aborted" }).waitFor();
-  assert.equal(await codeOf(notebook, "generate.wait()"), "aborted");
+    // Values in the very next lines, and the text while it is written.
+    await python(
+      "texts = []\nwatch = lambda change: texts.append(change['new'])\ngenerate.observe(watch, 'text')\n" +
+        "generate.run(chat=False, prompt='The capital of France is', max_tokens=16).wait()\n" +
+        "at_once = [generate.ids, generate.prompt_ids, generate.text, generate.status, generate.reason]\n" +
+        "generate.unobserve(watch, 'text')",
+    );
+    const [atOnce, texts] = await python("", "[at_once, texts]");
+    assert.deepEqual(atOnce.slice(0, 2), [ids, prompt.ids]);
+    assert.ok(prompt.greedy_text.startsWith(atOnce[2]) && atOnce[2].length > 10, atOnce[2]);
+    assert.deepEqual(atOnce.slice(3), ["done", "max-tokens"]);
+    const written = texts.filter((text) => text !== "");
+    assert.ok(written.length >= 2, `${written.length} texts`);
+    for (const text of written) assert.ok(atOnce[2].startsWith(text), text);
+    await python("await generate.run(max_tokens=4)\nawaited = generate.ids");
+    assert.deepEqual(await python("", "awaited"), ids.slice(0, 4));
 
-  assert.deepEqual(notebook.problems, []);
-  await notebook.close();
-});
+    // A widget that is shown nowhere runs too.
+    await python(
+      "hidden = lexigraft.Generate(model=smollm2, temperature=0, max_tokens=4, prompt=generate.prompt)",
+    );
+    await python("hidden_ids = hidden.run().wait().ids");
+    assert.deepEqual(await python("", "hidden_ids"), ids.slice(0, 4));
 
-test("generate: stops, interrupts and errors have their codes in Python", async () => {
-  const notebook = await openNotebook(browser.context, jupyter, "generate.ipynb");
-  await notebook.runAll();
-  const { python } = notebook;
-  const code = (lines) => codeOf(notebook, lines);
-  assert.equal(
-    await code(
-      "import time\ngenerate.run(chat=False, prompt='One, two,', max_tokens=2000)\n" +
-        "while not generate.text: time.sleep(0.05)\ngenerate.stop()\ngenerate.wait()",
-    ),
-    "aborted",
-  );
-  assert.ok((await python("", "generate.text")).length > 0, "what was written is kept");
-  assert.equal(await code("generate.run(max_tokens=0).wait()"), "invalid-argument");
-  assert.deepEqual(await python("", "[generate.status, generate.error.code]"), [
-    "failed",
-    "invalid-argument",
-  ]);
-  assert.equal(await code("await generate.run(max_tokens=0)"), "invalid-argument");
-  assert.equal(
-    await code("generate.run(model=b'no model at all', max_tokens=4).wait()"),
-    "unsupported-format",
-  );
-  assert.equal(await code("generate.run(model='https://localhost:9/none.gguf').wait()"), "network");
-  assert.equal(await code("generate.run(model=lexigraft.served('none.gguf')).wait()"), "not-found");
-  assert.equal(await code("generate.run(model='/no/such.gguf').wait()"), "not-found");
-  // A request in place of another: the newer one is answered.
-  await python("generate.run(model=smollm2, prompt='One, two,', max_tokens=2000)");
-  await python(`generate.run(prompt=${JSON.stringify(prompt.prompt)}, max_tokens=4).wait()`);
-  assert.deepEqual(await python("", "generate.ids"), prompt.greedy_ids.slice(0, 4));
+    // The view, and its buttons.
+    await page.locator(".lexigraft .written", { hasText: "Paris" }).waitFor();
+    await page.getByLabel("Prompt").fill(robot.prompt);
+    await python("generate.max_tokens = 16");
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.locator(".lexigraft [role=status]", { hasText: "done" }).waitFor();
+    await page.locator(".lexigraft .written", { hasNotText: "Paris" }).waitFor();
+    await python("generate.wait()");
+    assert.deepEqual(await python("", "[generate.ids, generate.prompt]"), [
+      robot.greedy_ids.slice(0, 16),
+      robot.prompt,
+    ]);
+    await python(`generate.run(${LONG})`);
+    await page.locator(".lexigraft [role=status]", { hasText: "running" }).waitFor();
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await page.locator(".lexigraft [role=alert]", { hasText: "aborted" }).waitFor();
+    assert.equal(await codeOf(notebook, "generate.wait()"), "aborted");
+  });
 
-  for (const wait of ["generate.wait()", "await generate"]) {
-    const running = python(`generate.run(max_tokens=2000)\n${wait}`).catch((error) => error.message);
-    await notebook.page.locator(".lexigraft [role=status]", { hasText: "running" }).waitFor();
-    await notebook.interrupt();
-    assert.match(await running, /KeyboardInterrupt|CancelledError/);
-    await notebook.page.locator(".lexigraft [role=alert]", { hasText: "aborted" }).waitFor();
-  }
-  await notebook.close();
-});
+  test("stops, interrupts and errors have their codes in Python", async () => {
+    const code = (lines) => codeOf(notebook, lines);
+    assert.equal(
+      await code(
+        `import time\ngenerate.run(${LONG})\n` +
+          "while not generate.text: time.sleep(0.05)\ngenerate.stop()\ngenerate.wait()",
+      ),
+      "aborted",
+    );
+    assert.ok((await python("", "generate.text")).length > 0, "what was written is kept");
+    assert.equal(await code("generate.run(max_tokens=0).wait()"), "invalid-argument");
+    assert.deepEqual(await python("", "[generate.status, generate.error.code]"), [
+      "failed",
+      "invalid-argument",
+    ]);
+    assert.equal(await code("await generate.run(max_tokens=0)"), "invalid-argument");
+    assert.equal(
+      await code("generate.run(model=b'no model at all', max_tokens=4).wait()"),
+      "unsupported-format",
+    );
+    assert.equal(await code("generate.run(model='https://localhost:9/none.gguf').wait()"), "network");
+    assert.equal(await code("generate.run(model=lexigraft.served('none.gguf')).wait()"), "not-found");
+    assert.equal(await code("generate.run(model='/no/such.gguf').wait()"), "not-found");
+    // A request in place of another: the newer one is answered.
+    await python(`generate.run(model=smollm2, ${LONG})`);
+    await python(`generate.run(prompt=${JSON.stringify(prompt.prompt)}, max_tokens=4).wait()`);
+    assert.deepEqual(await python("", "generate.ids"), prompt.greedy_ids.slice(0, 4));
 
-test("generate: the model by the server, as bytes, and from an address", async (t) => {
-  const notebook = await openNotebook(browser.context, jupyter, "generate.ipynb");
-  await notebook.python(
-    'import os, lexigraft\nmodels = os.environ["LEXIGRAFT_MODELS"]\n' +
-      `generate = lexigraft.Generate(prompt=${JSON.stringify(prompt.prompt)}, temperature=0, max_tokens=8)`,
-  );
-  const file = join(folders.models, models.smollm2);
-  // A link would lead out of the folder that the server serves.
-  await copyFile(file, join(jupyter.folder, "model.gguf"));
-  const server = await startServer({ headers: { "access-control-allow-origin": "*" } });
-  try {
-    for (const source of [
-      `f"{models}/${models.smollm2}"`,
-      "lexigraft.served('model.gguf')",
-      `open(f"{models}/${models.smollm2}", "rb").read()`,
-      `'${server.url}/models/${models.smollm2}'`,
-    ]) {
-      const start = performance.now();
-      await notebook.python(`generate.run(model=${source}).wait()`);
-      assert.deepEqual(await notebook.python("", "generate.ids"), prompt.greedy_ids.slice(0, 8), source);
-      t.diagnostic(`${source.slice(0, 24)}…: ${seconds(start)}`);
+    for (const wait of ["generate.wait()", "await generate"]) {
+      const running = python(`generate.run(${LONG})\n${wait}`).catch((error) => error.message);
+      await page.locator(".lexigraft [role=status]", { hasText: "running" }).waitFor();
+      await notebook.interrupt();
+      assert.match(await running, /KeyboardInterrupt|CancelledError/);
+      await page.locator(".lexigraft [role=alert]", { hasText: "aborted" }).waitFor();
     }
-  } finally {
-    await server.close();
-  }
-  assert.deepEqual(notebook.problems, []);
-  await notebook.close();
+  });
+
+  test("the model by the server, as bytes, and from an address", async (t) => {
+    const asked = `chat=False, prompt=${JSON.stringify(prompt.prompt)}, max_tokens=8`;
+    const file = join(folders.models, models.smollm2);
+    // A link would lead out of the folder that the server serves.
+    await copyFile(file, join(jupyter.folder, "model.gguf"));
+    const server = await startServer({ headers: { "access-control-allow-origin": "*" } });
+    try {
+      for (const source of [
+        `f"{models}/${models.smollm2}"`,
+        "lexigraft.served('model.gguf')",
+        `open(f"{models}/${models.smollm2}", "rb").read()`,
+        `'${server.url}/models/${models.smollm2}'`,
+      ]) {
+        const start = performance.now();
+        await python(`generate.run(model=${source}, ${asked}).wait()`);
+        assert.deepEqual(await python("", "generate.ids"), prompt.greedy_ids.slice(0, 8), source);
+        t.diagnostic(`${source.slice(0, 24)}…: ${seconds(start)}`);
+      }
+    } finally {
+      await server.close();
+    }
+  });
+
+  test("a page that is loaded anew shows the widget and answers its open request", async () => {
+    await python(`generate.run(model=smollm2, ${LONG})`);
+    const begun = { hasText: robot.greedy_text.trim().slice(0, 20) };
+    await page.locator(".lexigraft .written", begun).waitFor();
+    await notebook.reload();
+    await page.locator(".lexigraft [role=status]", { hasText: "running" }).waitFor();
+    await page.locator(".lexigraft .written", begun).waitFor();
+    assert.equal(await codeOf(notebook, "generate.stop()\ngenerate.wait()"), "aborted");
+    await python(`generate.run(prompt=${JSON.stringify(prompt.prompt)}, max_tokens=4).wait()`);
+    assert.deepEqual(await python("", "generate.ids"), prompt.greedy_ids.slice(0, 4));
+  });
 });
 
 test("where messages reach no running cell, await gets the values and wait() tells of it", async () => {
-  const notebook = await openNotebook(browser.context, jupyter, "generate.ipynb", { subshells: false });
+  // By a name of its own, so that no other test's kernel is there.
+  const example = join(folders.root, "notebooks", "examples", "generate.ipynb");
+  await copyFile(example, join(jupyter.folder, "no-subshells.ipynb"));
+  const notebook = await openNotebook(browser.context, jupyter, "no-subshells.ipynb", { subshells: false });
   await notebook.python(
     'import os, lexigraft, lexigraft.job\nmodels = os.environ["LEXIGRAFT_MODELS"]\n' +
       `generate = lexigraft.Generate(model=f"{models}/${models.smollm2}", temperature=0, max_tokens=4)`,
@@ -196,7 +216,8 @@ test("where messages reach no running cell, await gets the values and wait() tel
 });
 
 test("bytes: 257 logarithms that sum to one, and the score of a text", async (t) => {
-  const { notebook, cells } = await example(t, "bytes");
+  const { notebook, cells, took } = await example("bytes");
+  t.diagnostic(took);
   assert.match(cells[2].text, /^n 0\.9/);
   // Half a character is a prefix too.
   assert.equal(cells[3].text, "'ü'");
@@ -222,7 +243,8 @@ test("bytes: 257 logarithms that sum to one, and the score of a text", async (t)
 });
 
 test("graft: the counts and bits of another tokenizer", async (t) => {
-  const { notebook } = await example(t, "graft");
+  const { notebook, took } = await example("graft");
+  t.diagnostic(took);
   const [report, before, after, tokens] = await notebook.python(
     "g = graft",
     "[g.report, g.bits_before, g.bits_after, [g.tokens_before, g.tokens_after]]",
@@ -250,7 +272,8 @@ test("graft: the counts and bits of another tokenizer", async (t) => {
 });
 
 test("see: the reference's vector from a file, a PIL image and an array", async (t) => {
-  const { notebook, cells } = await example(t, "see");
+  const { notebook, cells, took } = await example("see");
+  t.diagnostic(took);
   assert.match(cells[1].text, /^384 numbers, 257 tokens at the end\n/);
   assert.match(cells[2].text, /^60% of the work, 65 tokens at the end, a cosine of 0\.9/);
   const wanted = (await reference("vit-s-focus")).cases.find(({ input }) => input === "coffee");
