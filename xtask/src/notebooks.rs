@@ -77,7 +77,7 @@ impl Jupyter {
             return Ok(made);
         }
         models::check_python()?;
-        process::say("Installing JupyterLab and what tests the notebook package (400 MB, once)");
+        process::say("Installing JupyterLab and what tests the notebook package (390 MB, once)");
         println!("  into {}", made.folder.display());
         let _ = fs::remove_dir_all(&made.folder);
         let mut venv = process::command("python3");

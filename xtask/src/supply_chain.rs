@@ -264,6 +264,24 @@ mod tests {
     }
 
     #[test]
+    fn every_python_package_of_the_notebooks_has_an_entry() {
+        let text = third_party();
+        let notebooks = workspace::root().join("notebooks");
+        let pinned = std::fs::read_to_string(notebooks.join("requirements-test.txt")).unwrap();
+        let names = pinned.lines().filter_map(|line| line.split_once("=="));
+        let mut count = 0;
+        for (name, _) in names {
+            let rows = rows_that_name(&text, name);
+            assert!(
+                rows.iter().any(|row| has_licence(row)),
+                "{name} has no entry"
+            );
+            count += 1;
+        }
+        assert!(count >= 5, "{count}");
+    }
+
+    #[test]
     fn a_row_without_a_licence_is_no_entry() {
         assert!(has_licence("| `a` | MIT |"));
         assert!(!has_licence("| `a` |  |"));

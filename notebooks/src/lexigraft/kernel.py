@@ -39,4 +39,9 @@ def messages(arrived: threading.Event) -> Iterator[Callable[[], object]]:
     from jupyter_ui_poll import ui_events
 
     with ui_events() as poll:
-        yield lambda: (poll(10), arrived.wait(EVERY_SECONDS))
+
+        def take() -> None:
+            poll(10)
+            arrived.wait(EVERY_SECONDS)
+
+        yield take
