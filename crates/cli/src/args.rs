@@ -10,6 +10,7 @@ use lexigraft_transfer::Method;
 use lexigraft_vision::picture::Crop;
 
 use crate::bytes_args::{BytesEvalArgs, GenerateBytesArgs, NextByteArgs, ScoreBytesArgs};
+use crate::dynamic_args::DynamicArgs;
 use crate::graft_args::{AidArgs, GraftArgs, GraftEvalArgs, TokenizerArgs};
 use crate::hypernet::HypernetCommand;
 
@@ -73,6 +74,11 @@ pub enum Command {
     #[command(after_help = "Example:
   lexigraft tokenizer report llama3/ --texts texts/ --with M.gguf")]
     Tokenizer(TokenizerArgs),
+    /// Shorten prompts by joining their most frequent pairs of tokens, and measure what it costs.
+    #[command(after_help = "Examples:
+  lexigraft dynamic --model M.gguf --hypernetwork hypernetwork.safetensors --text-file german.txt
+  lexigraft dynamic --model M.gguf --text-file a.txt --text-file b.txt --merges 0,24,all --windows 4 --json")]
+    Dynamic(DynamicArgs),
     /// Turn a text into one vector with a BERT-family encoder.
     #[command(after_help = "Example:
   lexigraft embed --model all-MiniLM-L6-v2/ --text \"The cat sits outside\" --json")]

@@ -47,6 +47,15 @@ pub enum CliError {
     OnlyExact,
     #[error("the files have only {found} passages of {tokens} tokens to cut; give longer ones")]
     TooFewPassages { found: usize, tokens: usize },
+    #[error(
+        "{path} is too short for {windows} windows of {bytes} bytes; ask for fewer or shorter ones",
+        path = path.display()
+    )]
+    TooShort {
+        path: PathBuf,
+        bytes: usize,
+        windows: usize,
+    },
     #[error("cannot write the result: {0}")]
     Write(#[from] std::io::Error),
     #[error("cannot write the result as JSON: {0}")]
@@ -67,7 +76,8 @@ impl CliError {
             | Self::RawInput { .. }
             | Self::BadHex(_)
             | Self::OnlyExact
-            | Self::TooFewPassages { .. } => "invalid-argument",
+            | Self::TooFewPassages { .. }
+            | Self::TooShort { .. } => "invalid-argument",
             Self::Json(_) => "internal",
         }
     }

@@ -6,6 +6,8 @@ mod bytes_args;
 mod bytes_eval;
 mod bytes_eval_cases;
 mod bytes_eval_report;
+mod dynamic;
+mod dynamic_args;
 mod embed;
 mod error;
 mod generate;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             Command::ScoreBytes(args) => bytes::score(args).await,
             Command::GenerateBytes(args) => bytes::generate(args).await,
             Command::BytesEval(args) => bytes_eval::run(args).await,
+            Command::Dynamic(args) => dynamic::run(args).await,
             Command::Embed(args) => embed::run(args).await,
             Command::Graft(args) => graft::run(args).await,
             Command::GraftEval(args) => graft_eval::run(args).await,

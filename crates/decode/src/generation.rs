@@ -1,3 +1,5 @@
+mod prefilled;
+
 use std::collections::VecDeque;
 
 use burn::tensor::Tensor;
@@ -10,6 +12,8 @@ use crate::language_model::CachedTokens;
 use crate::sampler::log_prob;
 use crate::stop::{StopState, StopStrings};
 use crate::{DecodeError, LanguageModel, Sampler, SamplerOptions};
+
+pub use prefilled::Prefilled;
 
 /// Prompt tokens of one step: enough to fill the matrix product, few enough to stop soon.
 pub(crate) const PREFILL_CHUNK: usize = 32;
@@ -112,6 +116,8 @@ pub struct Generation {
     prompt_len: usize,
     /// Prompt, then generated tokens.
     ids: Vec<u32>,
+    /// By how many the places in the cache are fewer than the tokens of `ids` that they hold.
+    saved: usize,
     reused_tokens: usize,
     cache: Option<KvCache>,
     /// Logits for the next token, once all of `ids` is in the cache.
@@ -139,19 +145,13 @@ impl Generation {
                 "the prompt is empty; give at least one token".to_owned(),
             ));
         }
-        if options.max_tokens == 0 {
-            return Err(DecodeError::InvalidArgument(
-                "max tokens must be at least 1".to_owned(),
-            ));
-        }
         if prompt_ids.len() >= context {
             return Err(DecodeError::PromptTooLong {
                 tokens: prompt_ids.len(),
                 context,
             });
         }
-        let mut sampler = Sampler::new(options.sampler.clone())?;
-        sampler.observe(&prompt_ids);
+        let sampler = sampler_after(&prompt_ids, &options)?;
         let wanted = prompt_ids.len().saturating_add(options.max_tokens);
         let capacity = wanted
             .checked_next_multiple_of(CACHE_GRAIN)
@@ -181,14 +181,27 @@ impl Generation {
             }
             None => (model.decoder().new_cache(capacity)?, 0),
         };
-        Ok(Self {
+        let mut generation = Self::with_cache(model, prompt_ids, options, sampler, cache);
+        generation.reused_tokens = reused_tokens;
+        Ok(generation)
+    }
+
+    fn with_cache(
+        model: LanguageModel,
+        prompt_ids: Vec<u32>,
+        options: GenerationOptions,
+        sampler: Sampler,
+        cache: KvCache,
+    ) -> Self {
+        Self {
             // The text goes on from the prompt: its first space is not the beginning of a text.
             stream: model.tokenizer().stream_decoder(true).continuing(),
             stop: StopStrings::new(options.stop.iter().cloned()),
             stop_ids: model.tokenizer().stop_ids(),
             prompt_len: prompt_ids.len(),
             ids: prompt_ids,
-            reused_tokens,
+            saved: 0,
+            reused_tokens: 0,
             cache: Some(cache),
             logits: None,
             likeliest: None,
@@ -200,7 +213,7 @@ impl Generation {
             model,
             options,
             sampler,
-        })
+        }
     }
 
     /// Runs one chunk of the prompt, or chooses one token.
@@ -214,7 +227,8 @@ impl Generation {
             return Ok(Step::End(result.clone()));
         }
         let start = Instant::now();
-        let cached = self.cache.as_ref().map_or(0, KvCache::len);
+        let places = self.cache.as_ref().map_or(0, KvCache::len);
+        let cached = places + self.saved;
         if cached < self.prompt_len {
             let end = self.prompt_len.min(cached + PREFILL_CHUNK);
             self.run(cached, end).await?;
@@ -230,7 +244,7 @@ impl Generation {
         if let Some(id) = self.ahead.pop_front() {
             self.likeliest = Some(id);
         } else if cached < self.ids.len() {
-            if cached >= self.model.info().context_length {
+            if places >= self.model.info().context_length {
                 return Ok(self.end(EndReason::Context, None));
             }
             self.run(cached, self.ids.len()).await?;
@@ -254,7 +268,7 @@ impl Generation {
             let count = lookahead
                 .min(MAX_LOOKAHEAD)
                 .min(wanted)
-                .min(cache.capacity().saturating_sub(from))
+                .min(cache.capacity().saturating_sub(cache.len()))
                 .max(1);
             let decoder = self.model.decoder();
             if let Some(chosen) = decoder.likeliest_chain(*id, count, cache).await? {
@@ -342,9 +356,22 @@ impl Generation {
     }
 }
 
+/// A sampler that has seen the prompt.
+fn sampler_after(prompt_ids: &[u32], options: &GenerationOptions) -> Result<Sampler, DecodeError> {
+    if options.max_tokens == 0 {
+        return Err(DecodeError::InvalidArgument(
+            "max tokens must be at least 1".to_owned(),
+        ));
+    }
+    let mut sampler = Sampler::new(options.sampler.clone())?;
+    sampler.observe(prompt_ids);
+    Ok(sampler)
+}
+
 impl Drop for Generation {
     fn drop(&mut self) {
-        if let Some(mut cache) = self.cache.take() {
+        // Places that hold several tokens are of no use to a prompt of tokens.
+        if let Some(mut cache) = self.cache.take().filter(|_| self.saved == 0) {
             // What was chosen ahead of an end is not part of the text.
             cache.truncate(self.ids.len());
             let mut ids = std::mem::take(&mut self.ids);

@@ -15,7 +15,7 @@ mod text_encoder;
 mod vocabulary;
 
 pub use error::DecodeError;
-pub use generation::{EndReason, Generation, GenerationOptions, GenerationResult, Step};
+pub use generation::{EndReason, Generation, GenerationOptions, GenerationResult, Prefilled, Step};
 pub use language_model::{LanguageModel, LoadOptions, ModelInfo};
 pub use sampler::{Sampler, SamplerOptions};
 pub use score::{Score, Scoring};

@@ -98,8 +98,21 @@ async fn load(weights: &Weights) -> Decoder {
     .expect("loads")
 }
 
-/// Logits of every position, one equation after the other.
+/// The embedding's rows of ids.
+fn rows_of(weights: &Weights, ids: &[u32]) -> Vec<f32> {
+    let (_, table) = &weights["model.embed_tokens.weight"];
+    let rows = ids
+        .iter()
+        .map(|&id| &table[id as usize * HIDDEN..][..HIDDEN]);
+    rows.flatten().copied().collect()
+}
+
 fn oracle(weights: &Weights, ids: &[u32]) -> Vec<Vec<f64>> {
+    oracle_of_rows(weights, &rows_of(weights, ids))
+}
+
+/// Logits of every position, one equation after the other.
+fn oracle_of_rows(weights: &Weights, rows: &[f32]) -> Vec<Vec<f64>> {
     let get = |name: &str| -> (&[usize], &[f32]) {
         let (shape, values) = &weights[name];
         (shape, values)
@@ -130,13 +143,9 @@ fn oracle(weights: &Weights, ids: &[u32]) -> Vec<Vec<f64>> {
             }
         }
     };
-    let (_, table) = get("model.embed_tokens.weight");
-    let mut states: Vec<Vec<f64>> = ids
-        .iter()
-        .map(|&id| {
-            let row = &table[id as usize * HIDDEN..][..HIDDEN];
-            row.iter().map(|&v| f64::from(v)).collect()
-        })
+    let mut states: Vec<Vec<f64>> = rows
+        .chunks_exact(HIDDEN)
+        .map(|row| row.iter().map(|&v| f64::from(v)).collect())
         .collect();
     for layer in 0..LAYERS {
         let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
@@ -246,6 +255,45 @@ fn any_split_into_chunks_gives_the_same_logits() {
             let distance = distance(&logits, &want);
             assert!(distance < 1e-5, "{sizes:?}: {distance}");
         }
+    });
+}
+
+#[test]
+fn rows_that_no_id_has_agree_with_the_oracle() {
+    pollster::block_on(async {
+        let weights = weights(false);
+        let model = load(&weights).await;
+        // Places 2 and 3 as one token: their mean, and one position for it.
+        let mut rows = rows_of(&weights, &IDS);
+        for i in 0..HIDDEN {
+            rows[2 * HIDDEN + i] = (rows[2 * HIDDEN + i] + rows[3 * HIDDEN + i]) / 2.0;
+        }
+        rows.drain(3 * HIDDEN..4 * HIDDEN);
+        let want = oracle_of_rows(&weights, &rows);
+        assert_eq!(want.len(), IDS.len() - 1);
+        let mut cache = model.new_cache(11).expect("fits");
+        let mut logits = Vec::new();
+        for chunk in rows.chunks(7 * HIDDEN) {
+            let hidden = model.forward_embedded(chunk.to_vec(), &mut cache);
+            let hidden = hidden.expect("runs");
+            logits.extend(read_f32(model.logits(hidden)).await.expect("reads"));
+        }
+        let distance = distance(&logits, &want);
+        assert!(distance < 1e-5, "{distance}");
+
+        for refused in [vec![], vec![0.0; HIDDEN + 1], vec![0.0; 2 * HIDDEN]] {
+            let error = model.forward_embedded(refused, &mut cache);
+            assert_eq!(error.expect_err("is refused").code(), "invalid-argument");
+            assert_eq!(cache.len(), 10);
+        }
+
+        // An embedding's own rows are ids by another way, to the last bit.
+        let mut cache = model.new_cache(11).expect("fits");
+        let hidden = model.forward_embedded(rows_of(&weights, &IDS), &mut cache);
+        let by_rows = read_f32(hidden.expect("runs")).await.expect("reads");
+        let mut cache = model.new_cache(11).expect("fits");
+        let hidden = model.forward(&IDS, &mut cache).expect("runs");
+        assert_eq!(by_rows, read_f32(hidden).await.expect("reads"));
     });
 }
 

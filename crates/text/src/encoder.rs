@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
-    TokenizerImpl,
+    AddedToken, DecoderWrapper, NormalizerWrapper, OffsetReferential, OffsetType,
+    PostProcessorWrapper, PreTokenizer, PreTokenizerWrapper, TokenizerImpl,
 };
 
 use crate::TextError;
@@ -89,6 +89,21 @@ impl Encoder {
             .map_err(|error| bad("the text cannot be encoded", &error))?;
         let ends = encoding.get_offsets().iter().map(|(_, end)| *end);
         Ok(encoding.get_ids().iter().copied().zip(ends).collect())
+    }
+
+    /// The parts that a text is cut into before the model sees it, each an added token or one run
+    /// of the model.
+    pub(crate) fn count_pretokens(&self, text: &str) -> Result<usize, TextError> {
+        self.check_blanks(text)?;
+        let added = self.engine.get_added_vocabulary();
+        let mut parts = added.extract_and_normalize(self.engine.get_normalizer(), text);
+        if let Some(pre_tokenizer) = self.engine.get_pre_tokenizer() {
+            pre_tokenizer
+                .pre_tokenize(&mut parts)
+                .map_err(|error| bad("the text cannot be split", &error))?;
+        }
+        let parts = parts.get_splits(OffsetReferential::Normalized, OffsetType::None);
+        Ok(parts.len())
     }
 
     fn check_blanks(&self, text: &str) -> Result<(), TextError> {

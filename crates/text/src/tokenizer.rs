@@ -176,6 +176,15 @@ impl Tokenizer {
         Ok(ids.into_iter().zip(ends).collect())
     }
 
+    /// Into how many parts a text is cut before the model of the tokenizer sees it: tokens never
+    /// span two of them. A control or added token that is written in the text is a part of its own.
+    ///
+    /// # Errors
+    /// `invalid-argument` for a run of blanks that the split pattern cannot take.
+    pub fn count_pretokens(&self, text: &str) -> Result<usize, TextError> {
+        self.shared.encoder.count_pretokens(text)
+    }
+
     /// The ids of a text with the tokens around it, at most `max_len` in all: the text is cut
     /// at its end, the tokens around it stay.
     ///

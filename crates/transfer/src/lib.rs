@@ -9,6 +9,7 @@
 //! * [`Overlap`] says which tokens keep a row of the model, bit for bit.
 //! * [`hypernetwork`] predicts rows, and with the feature `train` learns to.
 //! * [`initialise`] holds the methods that make the other rows, one a file, behind one trait.
+//! * `dynamic` joins the tokens of prompts and makes rows for what is joined.
 //! * [`transplant`] runs a method in batches and quantises its rows on the way in.
 //!
 //! Rows are `f32`, `[tokens, hidden]`, one token after another.
@@ -16,6 +17,8 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "auxiliary")]
+pub mod dynamic;
 mod error;
 pub mod export;
 mod graft;

@@ -9,6 +9,7 @@ mod branches;
 mod cache;
 mod chain;
 mod config;
+mod embedded;
 mod graft;
 pub mod llama;
 mod sequences;
@@ -268,7 +269,11 @@ impl Decoder {
 
     fn check_ids(&self, ids: &[u32], cache: &KvCache) -> Result<(), ModelError> {
         self.check_vocabulary(ids)?;
-        let end = cache.len() + ids.len();
+        self.check_room(ids.len(), cache)
+    }
+
+    fn check_room(&self, tokens: usize, cache: &KvCache) -> Result<(), ModelError> {
+        let end = cache.len().saturating_add(tokens);
         if end > cache.capacity() {
             return Err(ModelError::InvalidArgument(format!(
                 "{end} tokens do not fit the cache of {}",

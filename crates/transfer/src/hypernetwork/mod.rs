@@ -7,4 +7,4 @@ mod predict;
 #[cfg(feature = "train")]
 pub mod train;
 
-pub use predict::Predicted;
+pub use predict::{Predicted, Predictor};

@@ -6,15 +6,23 @@ use lexigraft_models::decoder::Decoder;
 use lexigraft_models::hypernetwork::{Hypernetwork, MAX_PIECES, fingerprint};
 
 use crate::initialise::RowsFuture;
-use crate::{Context, Head, Initialise, Rows, TransferError};
+use crate::{Context, Head, Initialise, Rows, SourceModel, TransferError};
 
 /// Input and output rows as the hypernetwork predicts them from the source's pieces of a token.
 ///
 /// Of more than [`MAX_PIECES`] pieces the first ones are looked at. A token of one piece, beside
 /// bytes that the source has no token for, gets that piece's row, and one without a piece the mean
 /// row. The head has rows of its own.
+#[derive(Debug)]
 pub struct Predicted<'c> {
     context: Context<'c>,
+    predictor: Predictor<'c>,
+}
+
+/// A hypernetwork beside the model that it makes rows for.
+#[derive(Debug, Clone, Copy)]
+pub struct Predictor<'c> {
+    source: &'c SourceModel,
     network: &'c Hypernetwork,
     decoder: &'c Decoder,
 }
@@ -33,7 +41,28 @@ impl<'c> Predicted<'c> {
         network: &'c Hypernetwork,
         decoder: &'c Decoder,
     ) -> Result<Self, TransferError> {
-        let source = context.source;
+        Ok(Self {
+            context,
+            predictor: Predictor::new(context.source, network, decoder)?,
+        })
+    }
+
+    async fn predict(&self, ids: &[u32]) -> Result<Rows, TransferError> {
+        let tokens: Result<Vec<&[u8]>, _> = ids.iter().map(|id| self.context.bytes(*id)).collect();
+        self.predictor.rows(&tokens?).await
+    }
+}
+
+impl<'c> Predictor<'c> {
+    /// As [`Predicted::new`].
+    ///
+    /// # Errors
+    /// `wrong-base-model`.
+    pub fn new(
+        source: &'c SourceModel,
+        network: &'c Hypernetwork,
+        decoder: &'c Decoder,
+    ) -> Result<Self, TransferError> {
         network
             .config()
             .check_base(&fingerprint(source.input().blocks()))?;
@@ -45,23 +74,26 @@ impl<'c> Predicted<'c> {
             )));
         }
         Ok(Self {
-            context,
+            source,
             network,
             decoder,
         })
     }
 
-    async fn predict(&self, ids: &[u32]) -> Result<Rows, TransferError> {
-        let source = self.context.source;
+    /// Rows of tokens of these bytes, as [`Predicted`] has them.
+    ///
+    /// # Errors
+    /// What the model says.
+    pub async fn rows(&self, tokens: &[&[u8]]) -> Result<Rows, TransferError> {
+        let source = self.source;
         let hidden = source.hidden();
-        let mut input = vec![0f32; ids.len() * hidden];
+        let mut input = vec![0f32; tokens.len() * hidden];
         let mut output = input.clone();
         let mut groups: BTreeMap<usize, Vec<(usize, Vec<u32>)>> = BTreeMap::new();
         let slots = input
             .chunks_exact_mut(hidden)
             .zip(output.chunks_exact_mut(hidden));
-        for (place, (id, (input, output))) in ids.iter().zip(slots).enumerate() {
-            let bytes = self.context.bytes(*id)?;
+        for (place, (bytes, (input, output))) in tokens.iter().zip(slots).enumerate() {
             let mut pieces = source.pieces(bytes);
             match pieces.as_slice() {
                 [] => {

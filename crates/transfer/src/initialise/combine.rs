@@ -64,7 +64,7 @@ pub fn sums(context: Context<'_>, weights: &[Weights]) -> Result<Rows, TransferE
     })
 }
 
-pub(super) fn sums_of(
+pub(crate) fn sums_of(
     rows: &StoredRows,
     mean: &[f32],
     weights: &[Weights],

@@ -19,6 +19,8 @@ use std::pin::Pin;
 
 use crate::{Overlap, SourceModel, TokenTable, TransferError};
 
+#[cfg(feature = "auxiliary")]
+pub(crate) use combine::sums_of;
 pub use combine::{Combination, Combined, Weights, sums};
 pub use first_piece::{FirstPiece, FirstPieceOptions, PieceBigrams};
 #[cfg(feature = "auxiliary")]

@@ -88,7 +88,7 @@ impl Initialise for Omp<'_> {
         let sums = |atoms: &Atoms<'_>, rows: &StoredRows, mean: &[f32]| {
             let weights: Result<Vec<Weights>, TransferError> =
                 ids.iter().map(|id| atoms.weights(*id, self.most)).collect();
-            super::combine::sums_of(rows, mean, &weights?)
+            super::sums_of(rows, mean, &weights?)
         };
         let source = self.context.source;
         done((|| {
