@@ -1,3 +1,4 @@
+mod options;
 mod prefilled;
 
 use std::collections::VecDeque;
@@ -5,14 +6,14 @@ use std::collections::VecDeque;
 use burn::tensor::Tensor;
 use lexigraft_models::decoder::KvCache;
 use lexigraft_text::StreamDecoder;
-use serde::{Deserialize, Serialize};
 use web_time::{Duration, Instant};
 
 use crate::language_model::CachedTokens;
 use crate::sampler::log_prob;
 use crate::stop::{StopState, StopStrings};
-use crate::{DecodeError, LanguageModel, Sampler, SamplerOptions};
+use crate::{DecodeError, LanguageModel, Sampler};
 
+pub use options::{EndReason, GenerationOptions, GenerationResult, Step};
 pub use prefilled::Prefilled;
 
 /// Prompt tokens of one step: enough to fill the matrix product, few enough to stop soon.
@@ -21,88 +22,8 @@ pub(crate) const PREFILL_CHUNK: usize = 32;
 /// The cache grows by this many tokens, so that turns of a chat share one.
 const CACHE_GRAIN: usize = 256;
 
-/// How a text is generated.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct GenerationOptions {
-    /// Most tokens to generate.
-    pub max_tokens: usize,
-    #[serde(flatten)]
-    pub sampler: SamplerOptions,
-    /// Texts that end the generation; they are not part of the result.
-    pub stop: Vec<String>,
-    /// Report the log-probability of each chosen token.
-    pub log_probs: bool,
-    /// Put the tokenizer's special tokens (such as BOS) around the prompt.
-    pub add_special: bool,
-    /// How many tokens the device may choose before it is asked which, where each is the likeliest
-    /// and WebGPU chooses it: at most 16. They come all at once then. `None` leaves it to the
-    /// device: four on a graphics card, one in software.
-    pub lookahead: Option<usize>,
-}
-
 /// The longest chain: what a stop throws away.
 const MAX_LOOKAHEAD: usize = 16;
-
-impl Default for GenerationOptions {
-    fn default() -> Self {
-        Self {
-            max_tokens: 128,
-            sampler: SamplerOptions::default(),
-            stop: Vec::new(),
-            log_probs: false,
-            add_special: true,
-            lookahead: None,
-        }
-    }
-}
-
-/// Why a generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndReason {
-    /// The model chose an end token.
-    StopToken,
-    /// One of the stop strings came.
-    StopString,
-    MaxTokens,
-    /// The context is full: nothing is dropped from it silently.
-    Context,
-}
-
-/// What one step led to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A chunk of the prompt is done; counts are tokens, reused ones included.
-    Prefill {
-        done: usize,
-        total: usize,
-    },
-    /// One token. The text may be empty while a character or a possible stop string is open.
-    Piece {
-        text: String,
-        id: u32,
-        /// Natural log-probability under the model, before temperature and filters.
-        log_prob: Option<f32>,
-    },
-    End(GenerationResult),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct GenerationResult {
-    pub reason: EndReason,
-    /// Text that was held back and belongs to the result.
-    pub text: String,
-    pub prompt_ids: Vec<u32>,
-    /// Generated tokens, an end token included.
-    pub ids: Vec<u32>,
-    /// The seed in use, to repeat the run.
-    pub seed: u64,
-    /// Prompt tokens that were still in the cache and not run again.
-    pub reused_tokens: usize,
-    pub prefill: Duration,
-    pub decode: Duration,
-}
 
 /// One run of a model. Dropping it leaves its cache to the next run.
 #[derive(Debug)]
