@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::all;
+use common::{all, from_json, smollm2};
 use lexigraft_text::Tokenizer;
 
 const TEXTS: [&str; 6] = [
@@ -71,4 +71,35 @@ fn byte_level_tokens_are_exact_and_a_space_of_their_own_counts_nothing() {
             _ => assert!(is_exact(tokenizer, &ids, text), "{name}"),
         }
     }
+}
+
+#[test]
+fn a_text_is_split_as_its_pattern_says() {
+    // By hand from the patterns: SmolLM2 cuts out each digit and is GPT-2's for the rest, Llama 3
+    // takes a sign with the letters after it and three digits, Gemma 3 splits nothing.
+    let smollm2 = smollm2();
+    let others = ["llama3", "gemma3"].map(from_json);
+    let wanted = [
+        ("", [0, 0, 0]),
+        ("walkable", [1, 1, 1]),
+        (" walkable", [1, 1, 1]),
+        ("walk able", [2, 2, 1]),
+        ("(walk", [2, 1, 1]),
+        ("12345", [5, 2, 1]),
+        ("don't stop", [3, 3, 1]),
+        ("   ", [1, 1, 1]),
+        ("  a", [2, 2, 1]),
+        ("\u{4e16}\u{754c}\u{3002}", [2, 2, 1]),
+    ];
+    for (text, counts) in wanted {
+        let found = [&smollm2, &others[0], &others[1]].map(|tokenizer| {
+            let count = tokenizer.count_pretokens(text);
+            count.expect("splits")
+        });
+        assert_eq!(found, counts, "{text:?}");
+    }
+    // A control token is a part of its own.
+    let count = smollm2.count_pretokens("walk<|im_end|>able");
+    assert_eq!(count, Ok(3));
+    assert_eq!(smollm2.count_pretokens("walk<|im_en|>able"), Ok(7));
 }
