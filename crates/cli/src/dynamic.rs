@@ -46,6 +46,9 @@ struct Row {
     prefill_ms: f64,
     /// Of what follows the prefixes.
     bits_per_byte: f64,
+    /// The same after as many of the plain prefixes' last tokens, with --cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_bits_per_byte: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -215,8 +218,7 @@ impl Bench<'_> {
             let prefilled = self.model.prefill(rows, ids).await?;
             prefill += prefilled.elapsed().as_secs_f64() * 1e3;
             if score {
-                let nll = prefilled.score(&window.after).await?;
-                nats += nll.iter().map(|nll| f64::from(*nll)).sum::<f64>();
+                nats += sum(&prefilled.score(&window.after).await?);
             }
         }
         measured.prefill_ms.push(prefill);
@@ -235,9 +237,27 @@ impl Bench<'_> {
                 rows_ms: 0.0,
                 prefill_ms: 0.0,
                 bits_per_byte: nats / LN_2 / bytes.max(1) as f64,
+                cut_bits_per_byte: match self.args.cut {
+                    true => Some(self.cut(&merged).await? / LN_2 / bytes.max(1) as f64),
+                    false => None,
+                },
             });
         }
         Ok(())
+    }
+
+    /// Nats of what follows the plain prefixes, each cut at its beginning to as many tokens as the
+    /// joined one has.
+    async fn cut(&self, merged: &Merged) -> Result<f64, CliError> {
+        let mut nats = 0.0;
+        for (window, joined) in self.windows.iter().zip(merged.texts()) {
+            let first = window.prefix.len().saturating_sub(joined.len());
+            let kept = window.prefix.get(first..).unwrap_or_default().to_vec();
+            let rows = self.source.input().gather(&kept)?;
+            let prefilled = self.model.prefill(&rows, kept).await?;
+            nats += sum(&prefilled.score(&window.after).await?);
+        }
+        Ok(nats)
     }
 }
 
@@ -245,6 +265,10 @@ fn new_tokens(merged: &Merged) -> usize {
     let tokens = merged.texts().iter().flatten();
     let new: HashSet<&[u8]> = tokens.filter_map(|token| merged.joined(*token)).collect();
     new.len()
+}
+
+fn sum(nll: &[f32]) -> f64 {
+    nll.iter().map(|nll| f64::from(*nll)).sum()
 }
 
 fn milliseconds(start: Instant) -> f64 {
@@ -261,7 +285,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 fn table(output: &Output) -> String {
     let mut table = format!(
         "{} windows, {} bytes of prefix, {} bytes scored; rows of joined tokens by {}\n\
-         {:>7} {:>7} {:>6} {:>6} {:>6} {:>7} {:>9} {:>8} {:>11} {:>8}\n",
+         {:>7} {:>7} {:>6} {:>6} {:>6} {:>7} {:>9} {:>8} {:>11} {:>8} {:>8}\n",
         output.windows,
         output.prefix_bytes,
         output.continue_bytes,
@@ -276,10 +300,11 @@ fn table(output: &Output) -> String {
         "rows ms",
         "prefill ms",
         "bits/B",
+        "if cut",
     );
     for row in &output.merges {
         table.push_str(&format!(
-            "{:>7} {:>7} {:>5.1}% {:>6} {:>6} {:>7} {:>9.1} {:>8.1} {:>11.1} {:>8.4}\n",
+            "{:>7} {:>7} {:>5.1}% {:>6} {:>6} {:>7} {:>9.1} {:>8.1} {:>11.1} {:>8.4} {:>8}\n",
             row.merges,
             row.tokens,
             row.saved * 100.0,
@@ -290,6 +315,8 @@ fn table(output: &Output) -> String {
             row.rows_ms,
             row.prefill_ms,
             row.bits_per_byte,
+            row.cut_bits_per_byte
+                .map_or_else(String::new, |bits| format!("{bits:.4}")),
         ));
     }
     table

@@ -58,6 +58,10 @@ pub struct DynamicArgs {
     /// Rows of joined tokens that the cache holds; it is empty at the beginning of each run.
     #[arg(long, default_value = "4096")]
     pub cache: NonZeroUsize,
+    /// Also score after plain prefixes that are cut to as few tokens: forgetting in place of
+    /// joining.
+    #[arg(long)]
+    pub cut: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

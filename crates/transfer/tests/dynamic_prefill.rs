@@ -131,6 +131,37 @@ fn a_shorter_prompt_is_gone_on_from() {
 }
 
 #[test]
+fn rows_are_run_on_wgpu_too() {
+    let model = pollster::block_on(async {
+        let device = ComputeDevice::open(DeviceKind::Wgpu).await.expect("opens");
+        let (options, keep_on) = (
+            LoadOptions::default(),
+            &mut |_, _| ControlFlow::Continue(()),
+        );
+        LanguageModel::load(&common::checkpoint(), options, &device, keep_on).await
+    });
+    let model = model.expect("loads");
+    let source = source(model.tokenizer());
+    // More than one chunk, and one token alone.
+    let text = TEXT.get(..97).expect("is a border");
+    for text in [text, "Die"] {
+        let ids = model.tokenizer().encode(text, true).expect("encodes");
+        let merged = merge_batch(source.tokens(), std::slice::from_ref(&ids), 0).expect("merges");
+        let rows = rows(&source, RowMaker::Mean, &merged);
+        let prefilled = pollster::block_on(model.prefill(&rows, ids.clone())).expect("runs");
+        let plain = pollster::block_on(model.logits(&ids)).expect("runs");
+        assert_eq!(prefilled.logits(), plain, "not one bit");
+        let after = [ids.as_slice(), &[1750]].concat();
+        let plain = pollster::block_on(model.logits(&after)).expect("runs");
+        let nll = pollster::block_on(prefilled.score(&[1750, 282])).expect("runs");
+        let top = plain.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f32 = plain.iter().map(|logit| (logit - top).exp()).sum();
+        let want = top + sum.ln() - plain[282];
+        assert!((nll[1] - want).abs() < 1e-3, "{} is not {want}", nll[1]);
+    }
+}
+
+#[test]
 fn the_context_is_full_when_its_places_are() {
     let model = pollster::block_on(async {
         let device = ComputeDevice::open(DeviceKind::Cpu).await.expect("opens");
