@@ -57,6 +57,7 @@ export default defineConfig({
           { text: "Bytes", link: "/bytes" },
           { text: "Grafts", link: "/graft" },
           { text: "The hypernetwork", link: "/hypernetwork" },
+          { text: "Dynamic tokens", link: "/dynamic" },
           { text: "Pictures", link: "/see" },
           { text: "Benchmarks", link: "/benchmarks" },
         ],
