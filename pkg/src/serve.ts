@@ -1,11 +1,12 @@
 import type { EngineEnvironment } from "./engine.js";
 import { EngineHost } from "./engine-host.js";
 import { isTrap } from "./errors.js";
+import { type AliveMessage, holdLife } from "./life.js";
 import type { ClientMessage, HostMessage } from "./protocol.js";
 
 /** The page's type library does not know the inside of a worker. */
 interface WorkerScope {
-  postMessage(message: HostMessage, transfer: Transferable[]): void;
+  postMessage(message: HostMessage | AliveMessage, transfer: Transferable[]): void;
   addEventListener(type: "message", listener: (event: MessageEvent<ClientMessage>) => void): void;
   addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
 }
@@ -16,6 +17,8 @@ export function serve(environment: EngineEnvironment): void {
   const host = new EngineHost((message, transfer) => scope.postMessage(message, transfer), environment);
 
   scope.addEventListener("message", (event) => host.receive(event.data));
+
+  holdLife((message) => scope.postMessage(message, []));
 
   // The page hears of uncaught errors but not of unhandled rejections; an engine that trapped must not go unnoticed,
   // because the calls it worked on would never be answered.
