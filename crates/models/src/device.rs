@@ -99,13 +99,20 @@ impl ComputeDevice {
 
     /// Refuses what memory has no room for now, beside everything that lives in it: other models, and
     /// their keys and values. Where memory is 32 bits wide this is found out by trying; elsewhere, and
-    /// of the memory of a graphics card, nothing is known.
+    /// of the memory of a graphics card, nothing is known. Towards the end of memory `spare` bytes must
+    /// be left besides.
     ///
     /// # Errors
     /// `out-of-memory`.
-    pub fn check_room(&self, what: &str, largest: u64, total: u64) -> Result<(), ModelError> {
+    pub fn check_room(
+        &self,
+        what: &str,
+        largest: u64,
+        total: u64,
+        spare: u64,
+    ) -> Result<(), ModelError> {
         let known = cfg!(target_pointer_width = "32") && self.kind == DeviceKind::Cpu;
-        if !known || has_room(largest, total) {
+        if !known || has_room(largest, total, spare) {
             return Ok(());
         }
         Err(ModelError::OutOfMemory {

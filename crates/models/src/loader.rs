@@ -79,9 +79,7 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
                 .check_budget(what, total.min(dense.largest), total)?;
             let bytes = |tensor: &TensorInfo| tensor.range.end.saturating_sub(tensor.range.start);
             let largest = self.checkpoint.tensors().map(bytes).max().unwrap_or(0);
-            return self
-                .device
-                .check_room(what, largest, total.saturating_add(BESIDE_WEIGHTS));
+            return self.device.check_room(what, largest, total, BESIDE_WEIGHTS);
         }
         #[cfg(feature = "gpu")]
         if self.checkpoint.tensors().all(on_gpu_as_stored) {

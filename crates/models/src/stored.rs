@@ -54,7 +54,7 @@ impl MatrixBuilder {
         let total = bytes.saturating_add(resident);
         let what = "the rows of the new vocabulary";
         device.check_budget(what, largest, total)?;
-        device.check_room(what, largest, bytes)?;
+        device.check_room(what, largest, bytes, 0)?;
         let part = Part {
             dtype,
             rows,

@@ -41,7 +41,7 @@ pub fn check_room(
     let total = rows.saturating_add(decoder.resident_bytes());
     let what = "the rows of the new vocabulary";
     decoder.device().check_budget(what, largest, total)?;
-    Ok(decoder.device().check_room(what, largest, rows)?)
+    Ok(decoder.device().check_room(what, largest, rows, 0)?)
 }
 
 /// Puts `vocabulary` under the layers of `model`: a second model that shares them, whose cache is

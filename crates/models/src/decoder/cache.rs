@@ -106,7 +106,7 @@ fn check_budget(
     let bytes = (config.kv_heads * config.head_dim) as u64 * capacity as u64 * 4;
     let total = bytes * 2 * config.layers as u64;
     device.check_budget(what, bytes, total.saturating_add(weight_bytes))?;
-    device.check_room(what, bytes, total)
+    device.check_room(what, bytes, total, 0)
 }
 
 impl KvLayer {
