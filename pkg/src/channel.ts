@@ -1,4 +1,5 @@
 import { LexigraftError } from "./errors.js";
+import { type AliveMessage, isAliveMessage, watchLife } from "./life.js";
 import type { ClientMessage, HostMessage } from "./protocol.js";
 
 /** The way to an engine. A channel that failed stays failed. */
@@ -27,24 +28,30 @@ export function workerChannel(createWorker: () => Worker): Channel {
     });
   }
   let heard = false;
+  let unwatch: (() => void) | undefined;
+  const end = () => {
+    unwatch?.();
+    worker.terminate();
+  };
   const channel: Channel = {
     post: (message) => worker.postMessage(message),
     onMessage: () => undefined,
     onFailure: () => undefined,
-    close: async () => worker.terminate(),
+    close: async () => end(),
   };
-  const fail = (message: string, cause: unknown) => {
-    worker.terminate();
+  const fail = (message: string, cause?: unknown) => {
+    end();
     channel.onFailure(
       new LexigraftError("worker-failed", message, {
-        cause,
+        ...(cause === undefined ? {} : { cause }),
         hint: heard ? "Dispose this Lexigraft and create a new one." : WORKER_HINT,
       }),
     );
   };
-  worker.addEventListener("message", (event: MessageEvent<HostMessage>) => {
+  worker.addEventListener("message", ({ data }: MessageEvent<HostMessage | AliveMessage>) => {
     heard = true;
-    channel.onMessage(event.data);
+    if (isAliveMessage(data)) unwatch = watchLife(data.lock, () => fail("The worker has ended."));
+    else channel.onMessage(data);
   });
   worker.addEventListener("error", (event) => {
     event.preventDefault();

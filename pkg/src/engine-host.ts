@@ -1,7 +1,7 @@
 import { abortError, delay, throwIfAborted, yieldToEventLoop } from "./abort.js";
 import { watchDevices } from "./device-loss.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
-import { isTrap, LexigraftError, toLexigraftError, toRecord } from "./errors.js";
+import { isTrap, LexigraftError, memoryRanOut, toLexigraftError, toRecord } from "./errors.js";
 import { Constraints } from "./host-constraints.js";
 import { type Fetcher, fetchAll, fileGetter } from "./host-files.js";
 import { exportModel, graftParts, runGraft } from "./host-graft.js";
@@ -124,8 +124,14 @@ export class EngineHost {
     if (isTrap(thrown) && this.#started?.device.kind === "webgpu") {
       await Promise.race([this.#breaking.catch(() => undefined), delay(LOSS_MS)]);
     }
-    this.#broken ??= error;
+    this.#broken ??= this.outOfMemory() ?? error;
     return this.#broken;
+  }
+
+  /** That memory ran out, where this is why the engine trapped. */
+  outOfMemory(): LexigraftError | undefined {
+    const bytes = this.#started?.module.failedAllocation?.() ?? 0;
+    return bytes > 0 ? memoryRanOut(bytes) : undefined;
   }
 
   readonly #handlers: Handlers = {

@@ -111,6 +111,15 @@ export function toLexigraftError(thrown: unknown, fallback: LexigraftErrorCode =
   return new LexigraftError(fallback, message, { cause: thrown });
 }
 
+/** Of an allocation inside the engine that failed, which no engine outlives. */
+export function memoryRanOut(bytes: number): LexigraftError {
+  const what = `Memory ran out in the middle of the engine's work: ${bytes} bytes could not be had.`;
+  return new LexigraftError("out-of-memory", what, {
+    hint: "Dispose this Lexigraft and create a new one, with fewer models or a smaller contextLength.",
+    details: { needed: bytes },
+  });
+}
+
 /** A trap leaves a WebAssembly instance in an unknown state: it must not be used again. */
 export function isTrap(thrown: unknown): boolean {
   return typeof WebAssembly !== "undefined" && thrown instanceof WebAssembly.RuntimeError;

@@ -9,10 +9,12 @@ export function hostChannel(environment: EngineEnvironment): Channel {
   // A trap inside the engine's own callbacks reaches nobody else, and the call that caused it would never end.
   const onError = (event: ErrorEvent) => {
     if (!isTrap(event.error)) return;
-    const error = new LexigraftError("internal", `The engine stopped: ${event.message}`, {
-      cause: event.error,
-      hint: "Dispose this Lexigraft and create a new one.",
-    });
+    const error =
+      host.outOfMemory() ??
+      new LexigraftError("internal", `The engine stopped: ${event.message}`, {
+        cause: event.error,
+        hint: "Dispose this Lexigraft and create a new one.",
+      });
     host.abandon(error);
     channel.onFailure(error);
   };

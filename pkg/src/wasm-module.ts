@@ -22,6 +22,8 @@ export interface WasmModule {
     memory?: WebAssembly.Memory;
   }): Promise<unknown>;
   createEngine(): Promise<WasmEngine>;
+  /** The bytes of an allocation that failed and ended the engine, else 0. */
+  failedAllocation?(): number;
   /** Takes the models over. */
   byteEnsemble(models: WasmByteModel[], combine: Combination, alpha: number): WasmByteModel;
   Sha256: new () => WasmSha256;

@@ -261,6 +261,23 @@ test("a trap makes the engine unusable, and says so to every later call", async 
   await client.close();
 });
 
+test("a trap for want of memory is told as that, and by its size", async () => {
+  const model = new FakeModel(["a"]);
+  model.beforeStep = () => {
+    throw new WebAssembly.RuntimeError("unreachable");
+  };
+  const { client } = connect({ ...fakeModule({ model }), failedAllocation: () => 4096 });
+  await client.call("create", { device: "cpu", wasmUrl: {}, pageHasWebGpu: false });
+  const weights = { kind: "blob", blob: new Blob(["weights"]) } as const;
+  const { handle } = await client.call("loadLanguageModel", { weights });
+  const generate = client.call("generate", { handle, prompt: "p", options: {} as never });
+  const error = await rejectsWith(generate, "out-of-memory");
+  assert.deepEqual(error.details, { needed: 4096 });
+  await rejectsWith(client.call("tokenize", { handle, text: "x", addSpecial: false }), "out-of-memory");
+  assert.equal(model.generationsFreed, 0, "memory after a trap must not be touched");
+  await client.close();
+});
+
 test("a device that the engine finds gone is gone for every later call", async () => {
   const model = new FakeModel(["a"]);
   model.beforeStep = () => {

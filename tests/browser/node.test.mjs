@@ -6,6 +6,7 @@ import { relative } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
 import { Lexigraft, LexigraftError } from "lexigraft/node";
 import { assertClose } from "../support/compare.mjs";
 import { folders, models, reference } from "../support/paths.mjs";
@@ -140,4 +141,28 @@ test("a program that forgets to dispose ends, and a disposed model says so", asy
   const gone = await lexigraft.languageModel(file);
   await gone.dispose();
   assert.equal((await failure(() => gone.tokenize("a"))).code, "disposed");
+});
+
+test("a thread that ends in the middle of a text is worker-failed, and a new one writes", async () => {
+  const { postMessage } = Worker.prototype;
+  let thread;
+  Worker.prototype.postMessage = function (...values) {
+    thread = this;
+    return postMessage.apply(this, values);
+  };
+  const mortal = await Lexigraft.create({ threads: 1 });
+  Worker.prototype.postMessage = postMessage;
+  const model = await mortal.languageModel(file);
+  const during = await failure(async () => {
+    for await (const _ of model.generate(prompts[0].prompt, { maxTokens: 400 })) await thread.terminate();
+  });
+  assert.equal(during.code, "worker-failed");
+  assert.match(during.message, /has ended, with exit code 1/);
+  assert.equal((await failure(() => model.tokenize("text"))).code, "worker-failed");
+  await mortal.dispose();
+  const other = await Lexigraft.create({ threads: 1 });
+  const again = await other.languageModel(file);
+  const { ids } = await again.generate(prompts[0].prompt, greedy).result;
+  assert.deepEqual([...ids], prompts[0].greedy_ids.slice(0, 16));
+  await other.dispose();
 });

@@ -7,6 +7,7 @@ use lexigraft_kernels::cpu::{Instructions, PackedMatrix, Part, RowOrder, Scratch
 use lexigraft_kernels::ops;
 
 use crate::ModelError;
+use crate::room::has_room;
 #[cfg(feature = "cpu")]
 use crate::threads;
 
@@ -93,6 +94,31 @@ impl ComputeDevice {
             what: what.to_owned(),
             needed: mebibytes(needed),
             available: mebibytes(available),
+        })
+    }
+
+    /// Refuses what memory has no room for now, beside everything that lives in it: other models, and
+    /// their keys and values. Where memory is 32 bits wide this is found out by trying; elsewhere, and
+    /// of the memory of a graphics card, nothing is known. Towards the end of memory `spare` bytes must
+    /// be left besides.
+    ///
+    /// # Errors
+    /// `out-of-memory`.
+    pub fn check_room(
+        &self,
+        what: &str,
+        largest: u64,
+        total: u64,
+        spare: u64,
+    ) -> Result<(), ModelError> {
+        let known = cfg!(target_pointer_width = "32") && self.kind == DeviceKind::Cpu;
+        if !known || has_room(largest, total, spare) {
+            return Ok(());
+        }
+        Err(ModelError::OutOfMemory {
+            what: format!("{what}, beside what the engine holds already"),
+            needed: mebibytes(total),
+            available: "less".to_owned(),
         })
     }
 

@@ -15,6 +15,7 @@ pub mod hypernetwork;
 mod linear;
 mod loader;
 mod norm;
+mod room;
 mod rope;
 mod stored;
 pub mod vision;

@@ -16,6 +16,10 @@ use crate::{ComputeDevice, DeviceKind, Embedding, LayerNorm, Linear, ModelError,
 /// Called with (bytes of weights read so far, bytes to read in all); `Break` aborts the load.
 pub type LoadProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
+/// What comes with the weights of a model: a tokenizer of a large vocabulary, tables of positions, and
+/// a context to begin with.
+const BESIDE_WEIGHTS: u64 = 96 << 20;
+
 /// Bytes of a model's weights in `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DenseBytes {
@@ -70,9 +74,12 @@ impl<'a, S: ByteSource> WeightLoader<'a, S> {
         if self.device.kind() == DeviceKind::Cpu {
             // Singles stay as they are, and no type is larger than they.
             let total = self.total.min(dense.total);
-            return self
-                .device
-                .check_budget("weights as stored", total.min(dense.largest), total);
+            let what = "weights as stored";
+            self.device
+                .check_budget(what, total.min(dense.largest), total)?;
+            let bytes = |tensor: &TensorInfo| tensor.range.end.saturating_sub(tensor.range.start);
+            let largest = self.checkpoint.tensors().map(bytes).max().unwrap_or(0);
+            return self.device.check_room(what, largest, total, BESIDE_WEIGHTS);
         }
         #[cfg(feature = "gpu")]
         if self.checkpoint.tensors().all(on_gpu_as_stored) {

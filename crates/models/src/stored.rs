@@ -52,7 +52,9 @@ impl MatrixBuilder {
             DeviceKind::Wgpu => 0,
         };
         let total = bytes.saturating_add(resident);
-        device.check_budget("the rows of the new vocabulary", largest, total)?;
+        let what = "the rows of the new vocabulary";
+        device.check_budget(what, largest, total)?;
+        device.check_room(what, largest, bytes, 0)?;
         let part = Part {
             dtype,
             rows,

@@ -37,11 +37,11 @@ pub fn check_room(
         DeviceKind::Cpu => input,
         DeviceKind::Wgpu => 0,
     };
-    let total = [output, decoder.resident_bytes()]
-        .into_iter()
-        .fold(input, u64::saturating_add);
+    let rows = input.saturating_add(output);
+    let total = rows.saturating_add(decoder.resident_bytes());
     let what = "the rows of the new vocabulary";
-    Ok(decoder.device().check_budget(what, largest, total)?)
+    decoder.device().check_budget(what, largest, total)?;
+    Ok(decoder.device().check_room(what, largest, rows, 0)?)
 }
 
 /// Puts `vocabulary` under the layers of `model`: a second model that shares them, whose cache is

@@ -2,6 +2,7 @@
 //!
 //! The TypeScript package `lexigraft` wraps this module; its own surface is the documented one.
 
+mod allocator;
 mod blob_source;
 mod blob_writer;
 mod bytes;
@@ -21,6 +22,7 @@ mod tokenizer;
 mod value;
 mod vision;
 
+pub use allocator::failed_allocation;
 pub use bytes::{WasmByteModel, byte_ensemble};
 pub use encoder::WasmEncoder;
 pub use engine::{Engine, create_engine};

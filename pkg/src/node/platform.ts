@@ -21,6 +21,7 @@ export const openChannel: OpenChannel = async ({ worker = true, workerUrl }) => 
 
 function threadChannel(worker: Worker): Channel {
   let calls = 0;
+  let ended = false;
   const channel: Channel = {
     post: (message) => {
       // A call under way keeps the process alive; an idle engine does not.
@@ -30,6 +31,7 @@ function threadChannel(worker: Worker): Channel {
     onMessage: () => undefined,
     onFailure: () => undefined,
     close: async () => {
+      ended = true;
       await worker.terminate();
     },
   };
@@ -38,16 +40,21 @@ function threadChannel(worker: Worker): Channel {
     if (message.type !== "event" && --calls === 0) worker.unref();
     channel.onMessage(message);
   });
-  const fail = (cause: unknown) => {
+  const fail = (message: string, cause?: unknown) => {
+    if (ended) return;
+    ended = true;
     void worker.terminate();
     channel.onFailure(
-      new LexigraftError("worker-failed", `The engine's thread failed: ${String(cause)}`, {
-        cause,
+      new LexigraftError("worker-failed", message, {
+        ...(cause === undefined ? {} : { cause }),
         hint: "Dispose this Lexigraft and create a new one.",
       }),
     );
   };
-  worker.on("error", fail);
-  worker.on("messageerror", fail);
+  const failOf = (cause: unknown) => fail(`The engine's thread failed: ${String(cause)}`, cause);
+  worker.on("error", failOf);
+  worker.on("messageerror", failOf);
+  // Of a thread that ends itself, or is ended, nothing else tells.
+  worker.on("exit", (code) => fail(`The engine's thread has ended, with exit code ${code}.`));
   return channel;
 }

@@ -102,12 +102,11 @@ fn check_budget(
     weight_bytes: u64,
     device: &ComputeDevice,
 ) -> Result<(), ModelError> {
+    let what = "keys and values of the context";
     let bytes = (config.kv_heads * config.head_dim) as u64 * capacity as u64 * 4;
-    device.check_budget(
-        "keys and values of the context",
-        bytes,
-        (bytes * 2 * config.layers as u64).saturating_add(weight_bytes),
-    )
+    let total = bytes * 2 * config.layers as u64;
+    device.check_budget(what, bytes, total.saturating_add(weight_bytes))?;
+    device.check_room(what, bytes, total, 0)
 }
 
 impl KvLayer {

@@ -54,6 +54,7 @@ impl Vit {
     ) -> Result<Self, ModelError> {
         let (largest, total) = config.dense_bytes();
         device.check_budget("weights in f32", largest, total)?;
+        device.check_room("weights in f32", largest, total, 0)?;
         let mut weights = Weights::new(checkpoint, device, progress);
         weights
             .check_kernels(config.activation == Activation::QuickGelu)
