@@ -196,9 +196,7 @@ fn a_network_of_another_model_is_refused() {
         overlap: &overlap,
     };
     let network = load(network_file("0123456789abcdef", |_| 0.0), &model).expect("loads");
-    let error = Predicted::new(context, &network, model.decoder())
-        .err()
-        .expect("is refused");
+    let error = Predicted::new(context, &network, model.decoder()).expect_err("is refused");
     assert_eq!(error.code(), "wrong-base-model");
     assert!(error.to_string().contains("another model"));
 
