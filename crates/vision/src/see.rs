@@ -194,11 +194,11 @@ impl<'m> Seeing<'m> {
                 width,
                 keep,
             };
-            self.x = match self.method.and_then(|method| method.rule(asked)) {
-                Some(rule) if keep < reducible => {
-                    attended.reduce(reducing, block, &rule, [reducible, keep])?
-                }
-                _ => attended.hidden,
+            // A rule may have to be drawn, so only a block that reduces asks for it.
+            let method = self.method.filter(|_| keep < reducible);
+            self.x = match method.and_then(|method| method.rule(asked)) {
+                Some(rule) => attended.reduce(reducing, block, &rule, [reducible, keep])?,
+                None => attended.hidden,
             };
             self.reduce_ms += milliseconds(begun);
             let [after, _] = self.x.dims();
@@ -363,17 +363,13 @@ impl<'m> Seeing<'m> {
     /// Whether the device has something of patches that their tokens do not have: what they lost, or
     /// what they were when they were dropped.
     fn follows_patches(&self) -> bool {
-        let counts = self.tokens.iter();
-        let reduced = counts
-            .into_iter()
-            .any(|counts| counts.after < counts.before);
+        let mut counts = self.tokens.iter();
+        let reduced = counts.any(|counts| counts.after < counts.before);
         let restores = self
             .method
             .is_some_and(|method| method.restores_differences());
-        let fates = self.map.fates().iter();
-        let dropped = fates
-            .into_iter()
-            .any(|fate| matches!(fate, Fate::Dropped(_)));
+        let mut fates = self.map.fates().iter();
+        let dropped = fates.any(|fate| matches!(fate, Fate::Dropped(_)));
         reduced && (restores || dropped)
     }
 
