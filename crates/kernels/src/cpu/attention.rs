@@ -2,11 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::Instructions;
+use super::attention_tile::{QUERIES, Rows, Tiles};
 use super::isa::{Isa, Job};
-use super::math::{dot, exp};
 use super::pool::{self, Disjoint};
 use super::rope::Heads;
 use crate::KernelError;
+use std::array::from_fn;
 use std::cell::RefCell;
 
 /// Each token attends to all cached positions up to its own.
@@ -142,133 +143,119 @@ fn run(
     let items = tokens * lay.heads;
     let longest = lay.visible.positions(tokens.saturating_sub(1));
     let work = (items * lay.dim).saturating_mul(2 * longest);
-    let parts = pool::parts(work).min(items);
+    let parts = pool::parts(work).min(items).max(1);
+    let of_head = tokens * lay.group;
+    // The few queries of a decode step are dealt out singly rather than all to one thread.
+    let width = items.div_ceil(parts).clamp(1, QUERIES).min(of_head.max(1));
+    let units_of_head = of_head.div_ceil(width);
+    let units = lay.heads / lay.group * units_of_head;
+    let parts = parts.min(units);
     let out = Disjoint::new(out);
     pool::run(parts, &|part| {
-        let share = pool::share(items, parts, part);
-        // SAFETY: the shares do not overlap.
-        let out = unsafe { out.get(share.start * lay.dim..share.end * lay.dim) };
-        with_scores(longest, |scores| {
-            instructions.run(Attention {
-                lay,
-                queries,
-                keys,
-                values,
-                first: share.start,
-                out: out.unwrap_or_default(),
-                scores,
-            });
+        let lanes = width * (lay.dim / 16 * 16);
+        with_scratch(width * longest + lanes, |scratch| {
+            let (lanes, scores) = scratch.split_at_mut(lanes);
+            // Every so many, since the later ones see more positions.
+            for unit in (part..units).step_by(parts) {
+                let first = unit % units_of_head * width;
+                instructions.run(Unit {
+                    lay,
+                    queries,
+                    keys,
+                    values,
+                    kv_head: unit / units_of_head,
+                    first,
+                    count: width.min(of_head - first),
+                    out: &out,
+                    lanes,
+                    scores,
+                    longest,
+                });
+            }
         });
     });
 }
 
-/// Runs `job` with this thread's memory for the scores of one head.
-fn with_scores(len: usize, job: impl FnOnce(&mut [f32])) {
+/// Runs `job` with `len` elements of this thread's memory.
+fn with_scratch(len: usize, job: impl FnOnce(&mut [f32])) {
     thread_local! {
-        static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     }
-    SCORES.with_borrow_mut(|scores| {
-        if scores.len() < len {
-            scores.resize(len, 0.0);
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < len {
+            scratch.resize(len, 0.0);
         }
-        job(scores);
+        job(scratch);
     });
 }
 
-/// The heads of all tokens from `first` on, token after token: as many as `out` has room for.
-struct Attention<'a> {
+/// Consecutive queries of those that share a head of keys and values, which are counted token after
+/// token.
+struct Unit<'a> {
     lay: Layout,
     queries: &'a [f32],
     keys: &'a [f32],
     values: &'a [f32],
+    kv_head: usize,
     first: usize,
-    out: &'a mut [f32],
+    /// At most [`QUERIES`].
+    count: usize,
+    out: &'a Disjoint<'a>,
+    /// Room for the queries in tiles.
+    lanes: &'a mut [f32],
+    /// Room for a row of `longest` scores a query.
     scores: &'a mut [f32],
+    longest: usize,
 }
 
-impl Job for Attention<'_> {
+impl<'a> Job for Unit<'a> {
     type Output = ();
 
     /// Plain loops: the instruction set that they are compiled for is all that differs.
     #[inline(always)]
-    fn run<I: Isa>(self, _isa: I) {
+    fn run<I: Isa>(self, isa: I) {
         let lay = self.lay;
-        let scale = (lay.dim as f32).sqrt().recip();
-        for (item, out) in (self.first..).zip(self.out.chunks_exact_mut(lay.dim)) {
-            let (token, head) = (item / lay.heads, item % lay.heads);
-            let length = lay.visible.positions(token);
-            let query = token * lay.query_row + head * lay.dim;
-            let from = head / lay.group * lay.kv_head;
-            let (Some(query), Some(keys), Some(values), Some(scores)) = (
-                self.queries.get(query..query + lay.dim),
-                self.keys.get(from..),
-                self.values.get(from..),
-                self.scores.get_mut(..length),
-            ) else {
-                return;
-            };
-            let mut largest = f32::NEG_INFINITY;
-            for (score, key) in scores.iter_mut().zip(rows(keys, lay)) {
-                *score = dot(query, key) * scale;
-                largest = largest.max(*score);
-            }
-            let sum = softmax_numerators(scores, largest);
-            mix(scores, values, lay, sum.recip(), out);
-        }
-    }
-}
-
-/// The rows of a head, one a position.
-#[inline(always)]
-fn rows(head: &[f32], lay: Layout) -> impl Iterator<Item = &[f32]> {
-    head.chunks(lay.kv_row)
-        .map_while(move |row| row.get(..lay.dim))
-}
-
-/// `exp(score - largest)` in place; returns their sum.
-#[inline(always)]
-fn softmax_numerators(scores: &mut [f32], largest: f32) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (chunks, rest) = scores.as_chunks_mut::<8>();
-    for chunk in chunks {
-        for (score, sum) in chunk.iter_mut().zip(&mut sums) {
-            *score = exp(*score - largest);
-            *sum += *score;
-        }
-    }
-    for (score, sum) in rest.iter_mut().zip(&mut sums) {
-        *score = exp(*score - largest);
-        *sum += *score;
-    }
-    sums.iter().sum()
-}
-
-/// `out = scale Σ weight value`, sixteen elements of a head at a time in registers.
-#[inline(always)]
-fn mix(weights: &[f32], values: &[f32], lay: Layout, scale: f32, out: &mut [f32]) {
-    let (lanes, rest) = out.as_chunks_mut::<16>();
-    let done = lanes.len() * 16;
-    for (i, out) in lanes.iter_mut().enumerate() {
-        let mut sums = [0.0f32; 16];
-        for (weight, value) in weights.iter().zip(rows(values, lay)) {
-            if let Some(value) = value.get(i * 16..).and_then(|v| v.first_chunk::<16>()) {
-                for (sum, value) in sums.iter_mut().zip(value) {
-                    *sum += weight * value;
-                }
-            }
-        }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = sum * scale;
-        }
-    }
-    for (i, out) in rest.iter_mut().enumerate() {
-        let column = rows(values, lay).filter_map(|value| value.get(done + i));
-        *out = weights.iter().zip(column).map(|(w, v)| w * v).sum::<f32>() * scale;
+        let from = self.kv_head * lay.kv_head;
+        let rows = |all: &'a [f32]| Rows {
+            head: all.get(from..).unwrap_or_default(),
+            stride: lay.kv_row,
+            dim: lay.dim,
+        };
+        let at = |i: usize| {
+            let query = self.first + i;
+            let head = self.kv_head * lay.group + query % lay.group;
+            (query / lay.group, head * lay.dim)
+        };
+        let tiles = Tiles {
+            count: self.count,
+            scale: (lay.dim as f32).sqrt().recip(),
+            keys: rows(self.keys),
+            values: rows(self.values),
+            longest: self.longest,
+            lengths: from_fn(|i| lay.visible.positions(at(i).0)),
+            queries: from_fn(|i| {
+                let (token, column) = at(i);
+                let from = token * lay.query_row + column;
+                self.queries.get(from..from + lay.dim).unwrap_or_default()
+            }),
+            out: from_fn(|i| {
+                let (token, column) = at(i);
+                let from = token * lay.heads * lay.dim + column;
+                let len = if i < self.count { lay.dim } else { 0 };
+                // SAFETY: each head of each token belongs to one query of one unit, and each unit
+                // to one part.
+                unsafe { self.out.get(from..from + len) }.unwrap_or_default()
+            }),
+            lanes: self.lanes,
+            scores: self.scores,
+        };
+        tiles.run(isa);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::math::{dot, exp};
     use super::*;
 
     /// One equation after the other, in f64.
@@ -304,6 +291,114 @@ mod tests {
         out
     }
 
+    /// One query after the other, each by itself.
+    fn plain(q: &[f32], k: &[f32], v: &[f32], heads: Heads, start: usize) -> Vec<f32> {
+        let dim = heads.head_dim;
+        let capacity = k.len() / (heads.kv_heads * dim);
+        let mut out = Vec::new();
+        for (item, query) in q.chunks(dim).enumerate() {
+            let (token, head) = (item / heads.heads, item % heads.heads);
+            let from = head / (heads.heads / heads.kv_heads) * capacity * dim;
+            let rows = |all: &[f32]| -> Vec<Vec<f32>> {
+                let rows = all[from..].chunks(dim).take(start + token + 1);
+                rows.map(<[f32]>::to_vec).collect()
+            };
+            let (keys, values) = (rows(k), rows(v));
+            let scale = (dim as f32).sqrt().recip();
+            let scores: Vec<f32> = keys.iter().map(|key| dot(query, key) * scale).collect();
+            let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weights: Vec<f32> = scores.iter().map(|score| exp(score - largest)).collect();
+            let mut sums = [0.0f32; 8];
+            for (i, weight) in weights.iter().enumerate() {
+                sums[i % 8] += weight;
+            }
+            let scale = sums.iter().sum::<f32>().recip();
+            for i in 0..dim {
+                // Where the kernel begins at 0, a sum of negative zeros is 0.
+                let zero = if i < dim / 16 * 16 { 0.0 } else { -0.0 };
+                let products = weights.iter().zip(&values).map(|(w, value)| w * value[i]);
+                out.push(products.fold(zero, |sum, product| sum + product) * scale);
+            }
+        }
+        out
+    }
+
+    fn noise(n: usize, seed: f32) -> Vec<f32> {
+        (0..n)
+            .map(|i| (i as f32 * 1.37 + seed).sin() * 2.0)
+            .collect()
+    }
+
+    #[test]
+    fn tiles_change_no_bit() {
+        // With helpers too, whatever share each gets.
+        for threads in [1, 3] {
+            pool::start(threads).unwrap();
+            for (heads, kv_heads) in [(2, 2), (6, 2), (3, 1), (8, 2)] {
+                for head_dim in [2, 6, 18, 64, 80] {
+                    let heads = Heads {
+                        heads,
+                        kv_heads,
+                        head_dim,
+                    };
+                    for (start, tokens) in [0, 7, 130, 300]
+                        .into_iter()
+                        .flat_map(|start| [1, 2, 3, 4, 5, 9, 33].map(|tokens| (start, tokens)))
+                    {
+                        let q = noise(tokens * heads.query_columns(), 0.1);
+                        let k = noise((start + tokens + 1) * kv_heads * head_dim, 0.2);
+                        let v = noise(k.len(), 0.3);
+                        let want = plain(&q, &k, &v, heads, start);
+                        for instructions in Instructions::available() {
+                            let mut out = vec![f32::NAN; q.len()];
+                            attention(&q, &k, &v, heads, start, &mut out, instructions).unwrap();
+                            assert!(
+                                out.iter()
+                                    .map(|x| x.to_bits())
+                                    .eq(want.iter().map(|x| x.to_bits())),
+                                "{heads:?}, {tokens} from {start}, {instructions:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_hold_all_three_change_no_bit() {
+        for (heads, head_dim) in [(1, 2), (3, 18), (2, 64)] {
+            for tokens in [1, 2, 5, 33, 150] {
+                let width = heads * head_dim;
+                let qkv = noise(tokens * 3 * width, 0.4);
+                // A cache of the same keys and values: its last token sees all of them.
+                let part = |which: usize, head: usize| -> Vec<f32> {
+                    qkv.chunks(3 * width)
+                        .flat_map(|row| &row[which * width + head * head_dim..][..head_dim])
+                        .copied()
+                        .collect()
+                };
+                let mut out = vec![f32::NAN; tokens * width];
+                for instructions in Instructions::available() {
+                    full_attention(&qkv, heads, head_dim, &mut out, instructions).unwrap();
+                    for head in 0..heads {
+                        let (q, k, v) = (part(0, head), part(1, head), part(2, head));
+                        let alone = Heads {
+                            heads: 1,
+                            kv_heads: 1,
+                            head_dim,
+                        };
+                        for (token, query) in q.chunks(head_dim).enumerate() {
+                            let want = plain(query, &k, &v, alone, tokens - 1);
+                            let have = &out[token * width + head * head_dim..][..head_dim];
+                            assert_eq!(have, want, "{instructions:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn equals_the_equations_on_every_instruction_set() {
         for (heads, kv_heads, head_dim) in [(1, 1, 2), (4, 2, 6), (9, 3, 64), (2, 1, 18)] {
@@ -314,11 +409,6 @@ mod tests {
             };
             for (start, tokens, spare) in [(0, 1, 0), (0, 5, 2), (7, 1, 3), (30, 9, 0)] {
                 let capacity = start + tokens + spare;
-                let noise = |n: usize, seed: f32| -> Vec<f32> {
-                    (0..n)
-                        .map(|i| (i as f32 * 1.37 + seed).sin() * 2.0)
-                        .collect()
-                };
                 let q = noise(tokens * heads.query_columns(), 0.1);
                 let mut k = noise(capacity * kv_heads * head_dim, 0.2);
                 let mut v = noise(k.len(), 0.3);

@@ -38,8 +38,9 @@ pub(crate) fn exp(x: f32) -> f32 {
     if tiny { 0.0 } else { value }
 }
 
-/// `Σ a b` over the shorter of the two, summed in sixteen lanes.
-#[inline(always)]
+/// `Σ a b` over the shorter of the two, summed in sixteen lanes: what attention makes of a query and
+/// a key, several at a time.
+#[cfg(test)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_lanes, a_rest) = a.as_chunks::<16>();
     let (b_lanes, b_rest) = b.as_chunks::<16>();

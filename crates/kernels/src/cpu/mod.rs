@@ -35,6 +35,7 @@
 
 mod activations;
 mod attention;
+mod attention_tile;
 mod builder;
 mod formats;
 mod gelu;

@@ -3,6 +3,7 @@
 
 use super::{Isa, Job, RowBytes, RowFloats, RowHalves, RowSmall};
 use core::arch::x86_64::*;
+use core::mem::transmute;
 
 /// Dot products by `vpmaddwd` and an addition.
 pub(crate) const MADD: u8 = 0;
@@ -67,8 +68,9 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
 
     #[inline(always)]
     fn load(self, bytes: &RowBytes, _: usize) -> __m256i {
-        // SAFETY: 32 readable bytes; no alignment is asked for.
-        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+        // In builds with assertions `_mm256_loadu_si256` compares addresses, and goes through memory.
+        // SAFETY: a vector is 32 bytes, whichever they are.
+        unsafe { transmute::<RowBytes, __m256i>(*bytes) }
     }
 
     #[inline(always)]
@@ -172,14 +174,14 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
 
     #[inline(always)]
     fn load_floats(self, values: &RowFloats, _: usize) -> __m256 {
-        // SAFETY: 8 readable singles; no alignment is asked for.
-        unsafe { _mm256_loadu_ps(values.as_ptr()) }
+        // SAFETY: a vector is 8 singles, whichever they are.
+        unsafe { transmute::<RowFloats, __m256>(*values) }
     }
 
     #[inline(always)]
     fn store_floats(self, values: __m256, out: &mut RowFloats, _: usize) {
-        // SAFETY: 8 writable singles; no alignment is asked for.
-        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), values) }
+        // SAFETY: a vector is 8 singles, whichever they are.
+        *out = unsafe { transmute::<__m256, RowFloats>(values) };
     }
 
     #[inline(always)]
