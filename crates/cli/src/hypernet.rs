@@ -67,6 +67,21 @@ pub struct TrainArgs {
     /// Greatest learning rate.
     #[arg(long, default_value_t = Options::default().rate)]
     pub rate: f64,
+    /// Begin with what an earlier run wrote in place of ridge, reading and the head's own training.
+    #[arg(long, value_name = "FILE")]
+    pub begin_with: Option<PathBuf>,
+    /// Seconds of training by the loss of the whole model, after that.
+    #[arg(long, default_value_t = Options::default().polish_seconds)]
+    pub polish_seconds: f64,
+    /// Greatest learning rate of that.
+    #[arg(long, default_value_t = Options::default().polish_rate)]
+    pub polish_rate: f64,
+    /// Strings that get rows of their own.
+    #[arg(long, default_value_t = Options::default().memory)]
+    pub memory: usize,
+    /// What the first step moves their elements by.
+    #[arg(long, default_value_t = Options::default().memory_rate)]
+    pub memory_rate: f64,
     /// Repeat a run.
     #[arg(long, default_value_t = Options::default().seed)]
     pub seed: u64,
@@ -153,17 +168,25 @@ async fn train(args: &TrainArgs) -> Result<(), CliError> {
         windows: args.windows,
         read_seconds: args.read_seconds,
         rate: args.rate,
+        polish_seconds: args.polish_seconds,
+        polish_rate: args.polish_rate,
+        memory: args.memory,
+        memory_rate: args.memory_rate,
         seed: args.seed,
         ..Options::default()
     };
     std::fs::create_dir_all(&args.folder)?;
     let mut log = Log::open(&args.folder)?;
     let mut trainer = Trainer::new(&checkpoint, own, targets, options).await?;
-    trainer.ridge(&mut |phase, done, line| log.show(phase, done, line))?;
-    let windows = trainer.read(&texts, &mut |phase, done, line| log.show(phase, done, line))?;
-    trainer.train(windows, &mut |phase, done, line| {
-        log.show(phase, done, line)
-    })?;
+    let mut show = |phase, done, line: Option<&LogLine>| log.show(phase, done, line);
+    if let Some(path) = &args.begin_with {
+        trainer.begin_with(path)?;
+    } else {
+        trainer.ridge(&mut show)?;
+        let windows = trainer.read(&texts, &mut show)?;
+        trainer.train(windows, &mut show)?;
+    }
+    trainer.polish(&texts, &mut show)?;
     log.finish()?;
     let name = checkpoint.metadata().get_str("general.name")?;
     trainer.export(
@@ -211,6 +234,7 @@ impl Log {
             Phase::Reading => "reading",
             Phase::Features => "features",
             Phase::Training => "training",
+            Phase::Polishing => "training on the whole model",
         };
         let Some(line) = line else {
             self.bar.set_message(name);
@@ -218,7 +242,8 @@ impl Log {
         };
         self.bar.set_message(format!(
             "{name}: step {}, {:.4} nats",
-            line.step, line.held_output
+            line.step,
+            line.held_output.max(line.held_model)
         ));
         self.lines.push(*line);
         let wrote = serde_json::to_string(line)

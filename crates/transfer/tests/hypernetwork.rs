@@ -11,7 +11,9 @@ use lexigraft_checkpoint::{Checkpoint, MemorySource};
 use lexigraft_decode::LanguageModel;
 use lexigraft_models::ModelError;
 use lexigraft_models::device::read_f32;
-use lexigraft_models::hypernetwork::{Hypernetwork, HypernetworkConfig, fingerprint};
+use lexigraft_models::hypernetwork::{
+    Hypernetwork, HypernetworkConfig, fingerprint, memory_tensors,
+};
 use lexigraft_transfer::hypernetwork::Predicted;
 use lexigraft_transfer::{
     Aids, Context, Initialise, Method, Overlap, Rows, SourceModel, TokenTable,
@@ -24,6 +26,15 @@ const TRAINED: &str = "../../assets/hypernetwork/smollm2-135m.safetensors";
 
 /// A hypernetwork file with this value at each place of the head, row after row.
 fn network_file(base: &str, head: impl Fn(usize) -> f32) -> Vec<u8> {
+    network_file_with(base, head, None)
+}
+
+/// The same with a memory: strings in pieces, and the blocks of their rows.
+fn network_file_with(
+    base: &str,
+    head: impl Fn(usize) -> f32,
+    memory: Option<(Vec<f32>, Vec<u8>)>,
+) -> Vec<u8> {
     let bytes = |values: Vec<f32>| -> Vec<u8> {
         let bytes = values.into_iter().flat_map(|x| x.to_le_bytes());
         bytes.collect()
@@ -33,12 +44,23 @@ fn network_file(base: &str, head: impl Fn(usize) -> f32) -> Vec<u8> {
     let row = bytes(vec![0.1; HIDDEN]);
     let none = bytes(vec![0.0; 8]);
     let view = |shape, bytes| TensorView::new(Dtype::F32, shape, bytes).expect("fits");
-    let tensors = [
+    let mut tensors = vec![
         ("head.weight", view(shape, &head)),
         ("spread", view(vec![HIDDEN], &row)),
         ("bias_direction", view(vec![HIDDEN], &row)),
         ("bias", view(vec![8], &none)),
     ];
+    let (pieces, rows) = memory.unzip();
+    let strings = pieces.as_ref().map_or(0, |pieces| pieces.len() / 7);
+    let pieces = pieces.map(bytes);
+    if let Some(pieces) = &pieces {
+        tensors.push(("memory.pieces", view(vec![strings, 7], pieces)));
+    }
+    if let Some(rows) = &rows {
+        let shape = vec![strings, rows.len() / strings];
+        let rows = TensorView::new(Dtype::U8, shape, rows).expect("fits");
+        tensors.push(("memory.rows", rows));
+    }
     let config = HypernetworkConfig {
         hidden: HIDDEN,
         layers: 2,
@@ -134,7 +156,8 @@ fn the_head_sees_state_first_last_mean_and_count() {
             if copied { 1.0 } else { 0.0 }
         };
         let network = load(network_file(&base_of(&source), head), &model).expect("loads");
-        let made = pollster::block_on(network.rows(decoder, rows.clone(), 3)).expect("predicts");
+        let made =
+            pollster::block_on(network.rows(decoder, &pieces, rows.clone(), 3)).expect("predicts");
         let seen = if part == 4 { 32 } else { HIDDEN };
         for i in 0..seen {
             let found = (made.input[i] - mean(i)) / 0.1;
@@ -147,6 +170,46 @@ fn the_head_sees_state_first_last_mean_and_count() {
             );
         }
     }
+}
+
+#[test]
+fn what_is_remembered_of_a_string_is_added_to_what_the_head_says() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let columns = 2 * HIDDEN + 2;
+    let keys = vec![vec![9u32, 9], vec![504, 1750, 282]];
+    let value = |row: usize, i: usize| ((row * 5 + i * 3) % 11) as f32 * 0.1 - 0.5;
+    let rows: Vec<f32> = (0..2 * columns)
+        .map(|at| value(at / columns, at % columns))
+        .collect();
+    let memory = memory_tensors(columns, &keys, &rows).expect("fits");
+    let file = network_file_with(&base_of(&source), |_| 0.0, Some(memory.clone()));
+    let network = load(file, &model).expect("loads");
+    let pieces = [504u32, 1750, 282, 504, 282, 1750];
+    let rows = source.input().gather(&pieces).expect("gathers");
+    let made = network.rows(model.decoder(), &pieces, rows.clone(), 3);
+    let made = pollster::block_on(made).expect("predicts");
+    for i in 0..HIDDEN {
+        let column: Vec<f32> = rows.iter().skip(i).step_by(HIDDEN).copied().collect();
+        let mean = |of: &[f32]| of.iter().sum::<f32>() / 3.0;
+        // The file's spread and direction are 0.1 everywhere; blocks hold an eighth of a thousandth.
+        let input = mean(&column[..3]) + 0.1 * value(1, i);
+        let first = column[0] - mean(&column[..3]);
+        let output = mean(&column[..3])
+            + 0.1 * value(1, HIDDEN + i)
+            + value(1, 2 * HIDDEN) * first
+            + 0.1 * value(1, 2 * HIDDEN + 1);
+        assert!((made.input[i] - input).abs() < 1e-3, "input {i}");
+        assert!((made.output[i] - output).abs() < 2e-3, "output {i}");
+        // The same pieces in another order are another string.
+        assert!((made.input[HIDDEN + i] - mean(&column[3..])).abs() < 1e-6);
+    }
+
+    let (keys, mut rows) = memory;
+    rows.truncate(rows.len() - 2);
+    let file = network_file_with(&base_of(&source), |_| 0.0, Some((keys, rows)));
+    let error = load(file, &model).expect_err("is refused");
+    assert_eq!(error.code(), "bad-config");
 }
 
 #[test]
@@ -235,7 +298,7 @@ fn rows_of_held_out_tokens_are_nearer_than_fvts() {
     }
     assert!(wanted.len() > 1500);
     let gathered = source.input().gather(&pieces).expect("gathers");
-    let rows = pollster::block_on(network.rows(model.decoder(), gathered.clone(), 2));
+    let rows = pollster::block_on(network.rows(model.decoder(), &pieces, gathered.clone(), 2));
     let rows = rows.expect("predicts").input;
     let wanted = source.input().gather(&wanted).expect("gathers");
     let cosine = |a: &[f32], b: &[f32]| {
@@ -299,7 +362,7 @@ mod training {
     use lexigraft_transfer::hypernetwork::pieces::PieceVocabulary;
     use lexigraft_transfer::hypernetwork::train::ridge::solve;
     use lexigraft_transfer::hypernetwork::train::splits::{Splitter, held_out};
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
     use std::sync::Arc;
 
     use burn::tensor::{Device, Tensor, TensorData};
@@ -308,11 +371,15 @@ mod training {
     };
     use lexigraft_transfer::hypernetwork::train::frozen::{FrozenModel, piece_vocabulary};
     use lexigraft_transfer::hypernetwork::train::ideal::ideal as ideal_loss;
+    use lexigraft_transfer::hypernetwork::train::memory::Memory;
     use lexigraft_transfer::hypernetwork::train::network::Rows;
+    use lexigraft_transfer::hypernetwork::train::sides::Side;
     use lexigraft_transfer::hypernetwork::train::target::{Source, Target};
+    use lexigraft_transfer::hypernetwork::train::whole;
     use rand::SeedableRng;
 
-    use super::common::{checkpoint, smollm2, tokenizer};
+    use super::common::{checkpoint, rows, smollm2, source, tokenizer};
+    use lexigraft_transfer::{Aids, graft};
 
     /// The mean of the pieces for new tokens, and for pretended ones the row that they have.
     struct Known<'a>(&'a FrozenModel, &'a Target, &'a Device);
@@ -413,6 +480,96 @@ mod training {
             (found.whole - ideal).abs() < 0.02 && found.input < 1e-4,
             "{found:?}"
         );
+    }
+
+    /// The rows that a tokenizer shares with the source, `[hidden, shared]`.
+    fn shared_rows(model: &FrozenModel, target: &Target, device: &Device) -> Tensor<2> {
+        let is_shared = target.shared(model.vocab);
+        let rows: Vec<f32> = (0u32..)
+            .zip(is_shared)
+            .filter(|(_, is_shared)| *is_shared)
+            .flat_map(|(id, _)| model.row(id))
+            .copied()
+            .collect();
+        let shape = [rows.len() / model.sizes.hidden, model.sizes.hidden];
+        Tensor::<2>::from_data(TensorData::new(rows, shape), device).transpose()
+    }
+
+    /// The loss through all blocks is what the engine says of the same model, with its own tokens and
+    /// with another tokenizer's by FVT, whose normaliser is drawn here and whole there. A replay of it
+    /// is the same number.
+    #[test]
+    fn the_loss_of_the_whole_model_is_the_engines() {
+        let device = Device::flex();
+        let checkpoint = checkpoint();
+        let own = smollm2();
+        let model = pollster::block_on(FrozenModel::load(&checkpoint, &device)).expect("loads");
+        let vocabulary = piece_vocabulary(&checkpoint, own.tokenizer()).expect("reads");
+        let text = "The archivist photographed 1987 weathered manuscripts, cataloguing each \
+                    watermark before the humidity could damage them any further.";
+        let losses = |target: &Target, stratum: Stratum| {
+            let predictor = Known(&model, target, &device);
+            let side = Side {
+                target,
+                places: HashMap::new(),
+                strata: [stratum, Stratum::default()],
+                shared: shared_rows(&model, target, &device),
+            };
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+            let found = whole::loss(&predictor, &model, &side, &[text], &mut rng, &device);
+            let (loss, kept) = found.expect("has a loss");
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+            let again = whole::replay(&predictor, &side, &kept, &mut rng, &device);
+            [loss, again].map(|loss| loss.into_scalar::<f32>())
+        };
+        let said = |model: &lexigraft_decode::LanguageModel| {
+            let score = pollster::block_on(model.score(text).expect("begins").finish());
+            let nll = score.expect("scores").token_nll;
+            nll.iter().sum::<f32>() / nll.len() as f32
+        };
+        let same = Target::new("own", own.tokenizer().clone(), &vocabulary);
+        let ([loss, again], want) = (losses(&same, Stratum::default()), said(&own));
+        assert!((loss - want).abs() < 0.01, "{loss} is not {want}");
+        assert!((loss - again).abs() < 1e-4, "{loss} is not {again}");
+        let other = Target::new("llama3", tokenizer("llama3"), &vocabulary);
+        let all = Stratum {
+            ids: other.new.clone(),
+            size: other.new.len(),
+            draws: 20_000,
+        };
+        let means = rows(
+            &source(own.tokenizer()),
+            &other.tokenizer,
+            "fvt",
+            Aids::default(),
+        )
+        .2;
+        let grafted = pollster::block_on(graft(&own, &other.tokenizer, &means)).expect("grafts");
+        let ([loss, again], want) = (losses(&other, all), said(&grafted));
+        assert!((loss - want).abs() < 0.05, "{loss} is not {want}");
+        assert!((loss - again).abs() < 1e-4, "{loss} is not {again}");
+    }
+
+    #[test]
+    fn the_commonest_new_strings_are_remembered() {
+        let checkpoint = checkpoint();
+        let own = smollm2();
+        let vocabulary = piece_vocabulary(&checkpoint, own.tokenizer()).expect("reads");
+        let other = [Target::new("llama3", tokenizer("llama3"), &vocabulary)];
+        let text = "He stood.\nShe sat.\nThey left.\nWe :\n\n stay.\n".to_owned();
+        let memory = Memory::choose(4, 10, &other, &[(text, 1.0)]).expect("encodes");
+        let strings: Vec<Vec<u8>> = memory
+            .keys
+            .iter()
+            .map(|key| {
+                key.iter()
+                    .flat_map(|&id| vocabulary.bytes(id))
+                    .copied()
+                    .collect()
+            })
+            .collect();
+        assert_eq!(strings, [b".\n".to_vec()]);
+        assert_eq!(memory.slot(&memory.keys[0]), Some(0));
     }
 
     /// Letters, and the merges that make `abcd` and `abc`.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ModelError;
 
 /// The one format there is.
-const FORMAT: &str = "lexigraft-hypernetwork-2";
+const FORMAT: &str = "lexigraft-hypernetwork-3";
 
 /// Sizes, and the base model that the network was made for. Written as strings of a safetensors
 /// file's `__metadata__`.

@@ -3,14 +3,17 @@
 //!
 //! ```text
 //! rows of the pieces ──► the model's own first blocks ──► last piece's state ──┐
-//!                   └──────────► first piece, last piece, mean, how many ──────┴──► head
+//!                   └──────────► first piece, last piece, mean, how many ──────┴──► head ──► + ──► rows
+//! the pieces themselves ──────────────────────────────────────────────────────► memory ──────┘
 //! ```
 //!
 //! The head gives what is added to the mean of the pieces' rows, so that a head of noughts is FVT.
 //! The blocks are borrowed from the base model: what a model does first with the pieces of a word is
-//! to put them together (arXiv 2410.05864), and nothing has to be stored for it but the head.
+//! to put them together (arXiv 2410.05864), and nothing has to be stored for it but the head. The
+//! memory has a row for each of some thousand strings that texts are full of.
 
 mod config;
+mod memory;
 
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
@@ -21,6 +24,8 @@ use crate::loader::WeightLoader;
 use crate::{Linear, LoadProgress, ModelError};
 
 pub use config::{HypernetworkConfig, fingerprint};
+use memory::Memory;
+pub use memory::tensors as memory_tensors;
 
 /// Most pieces of a token that are looked at.
 pub const MAX_PIECES: usize = 7;
@@ -45,6 +50,8 @@ pub struct Hypernetwork {
     bias_direction: Vec<f32>,
     /// Bias of the output row by the number of pieces, in nats.
     bias: Vec<f32>,
+    /// What is added to what the head says of certain tokens.
+    memory: Memory,
 }
 
 /// Rows of a batch of tokens.
@@ -76,6 +83,7 @@ impl Hypernetwork {
                 base: config.base_name,
             });
         }
+        let memory = Memory::load(checkpoint, 2 * hidden + 2).await?;
         let mut loader = WeightLoader::new(checkpoint, base.device(), progress);
         let head = loader
             .linear(
@@ -91,6 +99,7 @@ impl Hypernetwork {
             bias_direction: loader.host_vector("bias_direction", hidden).await?,
             bias: loader.host_vector("bias", MAX_PIECES + 1).await?,
             norm_eps: base.config().norm_eps as f32,
+            memory,
             config,
         })
     }
@@ -99,26 +108,32 @@ impl Hypernetwork {
         &self.config
     }
 
-    /// Rows of tokens of `count` pieces each, two to [`MAX_PIECES`], from the base model's rows of
-    /// the pieces: `[tokens, count, hidden]`. `base` is the decoder that it was loaded for.
+    /// Rows of tokens of `count` pieces each, two to [`MAX_PIECES`], from the ids of the pieces,
+    /// `[tokens, count]`, and the base model's rows of them, `[tokens, count, hidden]`. `base` is the
+    /// decoder that it was loaded for.
     ///
     /// # Errors
     /// `invalid-argument` for another number of pieces or values that are not whole tokens.
     pub async fn rows(
         &self,
         base: &Decoder,
+        ids: &[u32],
         pieces: Vec<f32>,
         count: usize,
     ) -> Result<HypernetworkRows, ModelError> {
         let hidden = self.config.hidden;
-        if !(2..=MAX_PIECES).contains(&count) || !pieces.len().is_multiple_of(count * hidden) {
+        let fits = (2..=MAX_PIECES).contains(&count)
+            && ids.len().is_multiple_of(count)
+            && ids.len().checked_mul(hidden) == Some(pieces.len());
+        if !fits {
             return Err(ModelError::InvalidArgument(format!(
-                "{} values in tokens of {count} pieces; a hypernetwork takes 2 to {MAX_PIECES} \
-                 pieces of {hidden} values",
+                "{} pieces and {} values in tokens of {count} pieces; a hypernetwork takes 2 to \
+                 {MAX_PIECES} pieces of {hidden} values",
+                ids.len(),
                 pieces.len()
             )));
         }
-        let tokens = pieces.len() / (count * hidden);
+        let tokens = ids.len() / count;
         let states = base
             .last_states(pieces.clone(), count, self.config.layers)
             .await?;
@@ -128,7 +143,13 @@ impl Hypernetwork {
             [tokens, FEATURES * hidden + COUNTS],
             base.device().burn(),
         );
-        let raw = ops::to_host(self.head.forward(features)).await?;
+        let mut raw = ops::to_host(self.head.forward(features)).await?;
+        for (raw, ids) in raw
+            .chunks_exact_mut(2 * hidden + 2)
+            .zip(ids.chunks_exact(count))
+        {
+            self.memory.add(ids, raw)?;
+        }
         let mut input = Vec::with_capacity(tokens * hidden);
         let mut output = Vec::with_capacity(tokens * hidden);
         let raw = raw.chunks_exact(2 * hidden + 2);

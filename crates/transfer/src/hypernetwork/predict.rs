@@ -115,7 +115,10 @@ impl<'c> Predictor<'c> {
             for batch in group.chunks(BATCH) {
                 let pieces: Vec<u32> = batch.iter().flat_map(|(_, ids)| ids).copied().collect();
                 let rows = source.input().gather(&pieces)?;
-                let made = self.network.rows(self.decoder, rows, *count).await?;
+                let made = self
+                    .network
+                    .rows(self.decoder, &pieces, rows, *count)
+                    .await?;
                 place(batch, &made.input, hidden, &mut input);
                 place(batch, &made.output, hidden, &mut output);
             }

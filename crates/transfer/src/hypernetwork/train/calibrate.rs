@@ -72,7 +72,9 @@ impl Places {
         self.slopes.extend(slopes.into_iter().map(f64::from));
         let pool: Vec<u32> = strata.iter().flat_map(|s| &s.ids).copied().collect();
         let keys: Vec<u32> = pool.iter().map(|id| places[id]).collect();
-        let rows = table.rows(network, network.head(), &keys, device).output;
+        let rows = table
+            .rows(network, network.head(), &keys, None, device)
+            .output;
         let logits = values(states.matmul(rows.transpose()));
         let weights = strata.iter().flat_map(|stratum| {
             let count = stratum.ids.len();

@@ -92,12 +92,19 @@ impl FeatureTable {
         Tensor::from_data(TensorData::new(taken, [ids.len(), columns]), device)
     }
 
-    /// Rows of `ids` with `head`.
-    pub fn rows(&self, network: &Network, head: &Tensor<2>, ids: &[u32], device: &Device) -> Rows {
+    /// Rows of `ids` with `head`, and what is to be added to what it says.
+    pub fn rows(
+        &self,
+        network: &Network,
+        head: &Tensor<2>,
+        ids: &[u32],
+        added: Option<Tensor<2>>,
+        device: &Device,
+    ) -> Rows {
         let features = self.take(&self.features, features(self.hidden), ids, device);
         let mean = self.take(&self.mean, self.hidden, ids, device);
         let first = self.take(&self.first, self.hidden, ids, device);
-        network.rows(features, mean, first, head)
+        network.rows(features, mean, first, head, added)
     }
 }
 
@@ -115,6 +122,7 @@ pub struct HeadPredictor<'a> {
 impl Predictor for HeadPredictor<'_> {
     fn rows(&self, ids: &[u32]) -> Rows {
         let ids: Vec<u32> = ids.iter().map(|id| self.places[id]).collect();
-        self.table.rows(self.network, &self.head, &ids, self.device)
+        self.table
+            .rows(self.network, &self.head, &ids, None, self.device)
     }
 }

@@ -14,24 +14,31 @@ pub mod context;
 pub mod frozen;
 pub mod head;
 pub mod ideal;
+pub mod memory;
 pub mod network;
 pub mod options;
 pub mod plot;
+pub mod polish;
+pub mod recalled;
 pub mod regression;
 pub mod ridge;
 pub mod run;
 pub mod sampled;
+pub mod sides;
 pub mod splits;
 pub mod statistics;
 pub mod step;
 pub mod store;
 pub mod target;
+pub mod whole;
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     #[error(transparent)]
     Model(#[from] lexigraft_models::ModelError),
+    #[error(transparent)]
+    Checkpoint(#[from] lexigraft_checkpoint::CheckpointError),
     #[error(transparent)]
     Text(#[from] lexigraft_text::TextError),
     #[error("a file of the training cannot be read or written: {0}")]
@@ -51,6 +58,7 @@ impl TrainError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Model(error) => error.code(),
+            Self::Checkpoint(error) => error.code(),
             Self::Text(error) => error.code(),
             Self::Io(_) => "io",
             Self::Safetensors(_) | Self::OtherNetwork(_) => "bad-checkpoint",

@@ -113,6 +113,19 @@ impl Network {
         &self.params[self.layers() * BLOCK_TENSORS + 1]
     }
 
+    /// Puts biases by the number of pieces into the head, which sees that number.
+    pub fn fold(&mut self, bias: &[f32]) {
+        let hidden = self.sizes.hidden;
+        let [rows, columns] = self.head().dims();
+        let mut added = vec![0f32; rows * columns];
+        for (count, bias) in bias.iter().enumerate() {
+            added[(FEATURES * hidden + count) * columns + 2 * hidden + 1] = *bias;
+        }
+        let added = TensorData::new(added, [rows, columns]);
+        let added = Tensor::from_data(added, &self.head().device());
+        self.set_head(self.head().clone() + added);
+    }
+
     pub fn set_head(&mut self, head: Tensor<2>) {
         let at = self.layers() * BLOCK_TENSORS + 1;
         self.params[at] = head;
@@ -125,19 +138,35 @@ impl Network {
         let features = self.features(pieces.clone(), frame);
         let mean = pieces.clone().mean_dim(1).reshape([batch, hidden]);
         let first = pieces.narrow(1, 0, 1).reshape([batch, hidden]);
-        self.rows(features, mean, first, self.head())
+        self.rows(features, mean, first, self.head(), None)
     }
 
-    /// Rows from what the head sees, the mean and the first of the pieces' rows.
+    /// The same without blocks and head, for a graph that has a head of its own.
+    pub fn without_parameters(&self) -> Self {
+        Self {
+            params: Vec::new(),
+            spread: self.spread.clone().autodiff(),
+            bias_direction: self.bias_direction.clone().autodiff(),
+            sizes: self.sizes,
+        }
+    }
+
+    /// Rows from what the head sees, the mean and the first of the pieces' rows, and what is to be
+    /// added to what the head says.
     pub fn rows(
         &self,
         features: Tensor<2>,
         mean: Tensor<2>,
         first: Tensor<2>,
         head: &Tensor<2>,
+        added: Option<Tensor<2>>,
     ) -> Rows {
         let hidden = self.sizes.hidden;
         let raw = features.matmul(head.clone());
+        let raw = match added {
+            Some(added) => raw + added,
+            None => raw,
+        };
         let part = |first: usize, count: usize| raw.clone().narrow(1, first, count);
         let input = mean.clone() + part(0, hidden) * self.spread.clone();
         let output = mean.clone()

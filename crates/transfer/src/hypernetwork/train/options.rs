@@ -32,6 +32,13 @@ pub struct Options {
     pub pretence: f64,
     /// Every how many steps the input loss is taken, which costs the most.
     pub input_every: usize,
+    /// Seconds of training by the loss of the whole model, after that of the head.
+    pub polish_seconds: f64,
+    pub polish_rate: f64,
+    pub polish_split_weight: f64,
+    /// Strings that get a row of their own, and its rate: what the first step moves an element by.
+    pub memory: usize,
+    pub memory_rate: f64,
     pub seed: u64,
 }
 
@@ -52,6 +59,11 @@ impl Default for Options {
             split_weight: 0.3,
             pretence: 0.3,
             input_every: 4,
+            polish_seconds: 1800.0,
+            polish_rate: 2e-4,
+            polish_split_weight: 0.05,
+            memory: 6000,
+            memory_rate: 0.02,
             seed: 5,
         }
     }
@@ -64,6 +76,7 @@ pub enum Phase {
     Reading,
     Features,
     Training,
+    Polishing,
 }
 
 /// One line of the log.
@@ -88,6 +101,12 @@ pub struct LogLine {
     pub held_input: f64,
     /// Cosine of predicted and true rows of held-out tokens.
     pub cosine: f64,
+    /// Running mean of the loss of the whole model, in nats a token.
+    #[serde(default)]
+    pub model: f64,
+    /// The same of windows that are not trained on.
+    #[serde(default)]
+    pub held_model: f64,
 }
 
 /// Called with the phase, the share of it that is done, and a new line of the log.

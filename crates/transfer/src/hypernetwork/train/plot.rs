@@ -11,14 +11,18 @@ const MARGIN: f64 = 48.0;
 /// What is drawn of a line.
 type Curve = fn(&LogLine) -> f64;
 
-/// Held-out output loss, input loss and cosine over the seconds of training, one below the other.
+/// Held-out output loss, input loss, cosine and the whole model's held-out loss over the seconds of training, one below the other.
 pub fn svg(lines: &[LogLine]) -> String {
-    let curves: [(&str, Curve); 3] = [
+    let curves: [(&str, Curve); 4] = [
         ("output loss of held-out windows, nats a token", |line| {
             line.held_output
         }),
         ("input loss, running mean", |line| line.input),
         ("cosine of rows of held-out tokens", |line| line.cosine),
+        (
+            "loss of the whole model over held-out windows, nats a token",
+            |line| line.held_model,
+        ),
     ];
     let height = HEIGHT * curves.len() as f64;
     let mut svg = format!(
@@ -82,7 +86,7 @@ mod tests {
             })
             .collect();
         let svg = svg(&lines);
-        assert_eq!(svg.matches("<polyline").count(), 3);
+        assert_eq!(svg.matches("<polyline").count(), 4);
         let first = svg.split("points=\"").nth(1).unwrap();
         let points = first.split('"').next().unwrap();
         assert_eq!(points.split_whitespace().count(), 4);

@@ -17,6 +17,7 @@ use super::calibrate::Places;
 use super::context::{self, Losses, Objective, Window};
 use super::frozen::{FrozenModel, piece_vocabulary};
 use super::head::{FeatureTable, HeadPredictor};
+use super::memory::Memory;
 use super::network::{MAX_PIECES, Network};
 pub use super::options::{LogLine, Options, Phase, Progress};
 use super::sampled::Sampled;
@@ -43,16 +44,17 @@ const REPORT: f64 = 90.0;
 
 /// A frozen model, the tokenizers to train on, and what has been made so far.
 pub struct Trainer {
-    options: Options,
+    pub(super) options: Options,
     pub model: FrozenModel,
-    source: Tokenizer,
-    vocabulary: PieceVocabulary,
-    targets: Vec<Target>,
+    pub(super) source: Tokenizer,
+    pub(super) vocabulary: PieceVocabulary,
+    pub(super) targets: Vec<Target>,
     pub network: Network,
+    pub memory: Memory,
     /// By the number of pieces, in nats.
     pub bias: [f32; MAX_PIECES + 1],
-    frames: Vec<Frame>,
-    device: Device,
+    pub(super) frames: Vec<Frame>,
+    pub(super) device: Device,
 }
 
 impl Trainer {
@@ -82,6 +84,7 @@ impl Trainer {
         Ok(Self {
             frames: regression::frames(&model, &device),
             network,
+            memory: Memory::default(),
             bias: [0.0; MAX_PIECES + 1],
             model,
             source,
@@ -92,8 +95,14 @@ impl Trainer {
         })
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.options.folder.join(name)
+    }
+
+    /// Begins with a network that was exported, in place of ridge and training.
+    pub fn begin_with(&mut self, path: &Path) -> Result<(), TrainError> {
+        self.bias = store::import(&mut self.network, path, &self.device)?;
+        Ok(())
     }
 
     /// Fits the head in closed form, unless a checkpoint is there.
@@ -116,7 +125,13 @@ impl Trainer {
                 strength,
                 &device,
             );
-            store::save(&self.network, None, 0.0, &self.file("ridge.safetensors"))?;
+            store::save(
+                &self.network,
+                None,
+                None,
+                0.0,
+                &self.file("ridge.safetensors"),
+            )?;
         }
         progress(Phase::Ridge, 1.0, None);
         Ok(())
@@ -194,7 +209,7 @@ impl Trainer {
         Tensor::from_data(TensorData::new(mask, [self.model.vocab, 1]), &self.device)
     }
 
-    fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
+    pub(super) fn table(&self, tokens: &[(u32, &[u32])]) -> FeatureTable {
         FeatureTable::new(
             &self.network,
             &self.model,
@@ -263,12 +278,7 @@ impl Trainer {
                 })
                 .collect::<Result<_, _>>()?
         };
-        let plain = Network {
-            params: Vec::new(),
-            spread: self.network.spread.clone().autodiff(),
-            bias_direction: self.network.bias_direction.clone().autodiff(),
-            sizes: self.network.sizes,
-        };
+        let plain = self.network.without_parameters();
         let objective = |which: usize, input_weight: f64| Objective {
             pretended: pretended.clone(),
             pretence: self.options.pretence,
@@ -340,7 +350,9 @@ impl Trainer {
                     ideal += ideals[which] / count as f64;
                 }
                 let ids: Vec<u32> = (0..held_splits.len() as u32).collect();
-                let rows = held_table.rows(&self.network, &head, &ids, &device).input;
+                let rows = held_table
+                    .rows(&self.network, &head, &ids, None, &device)
+                    .input;
                 let group: Vec<&Split> = held_splits.iter().collect();
                 let wanted = regression::targets(&self.model, &group, &device);
                 let spread = || self.network.spread.clone();
@@ -355,9 +367,10 @@ impl Trainer {
                     held_input: held.input,
                     ideal,
                     cosine: f64::from(cosines.mean().into_scalar::<f32>()),
+                    ..LogLine::default()
                 };
                 self.network.set_head(head);
-                store::save(&self.network, Some(&optimiser), elapsed, &path)?;
+                store::save(&self.network, None, Some(&optimiser), elapsed, &path)?;
                 progress(
                     Phase::Training,
                     (elapsed / self.options.seconds).min(1.0),
@@ -409,7 +422,7 @@ impl Trainer {
                     &mut rng,
                     &tracked,
                 )?;
-                let rows = split_table.rows(&plain, &head, picks, &tracked);
+                let rows = split_table.rows(&plain, &head, picks, None, &tracked);
                 let group: Vec<&Split> = picks.iter().map(|&at| &splits[at as usize]).collect();
                 let wanted = regression::targets(&self.model, &group, &tracked);
                 let weight = self.options.split_weight / picks.len() as f64;
@@ -450,7 +463,7 @@ impl Trainer {
         Ok(())
     }
 
-    fn split_table(&self, splits: &[Split]) -> FeatureTable {
+    pub(super) fn split_table(&self, splits: &[Split]) -> FeatureTable {
         let tokens: Vec<(u32, &[u32])> = (0u32..)
             .zip(splits)
             .map(|(at, split)| (at, split.pieces.as_slice()))
@@ -460,7 +473,14 @@ impl Trainer {
 
     /// Writes the head as the file that is loaded beside the base model.
     pub fn export(&self, base: String, base_name: &str, path: &Path) -> Result<(), TrainError> {
-        store::export(&self.network, &self.bias, base, base_name, path)
+        store::export(
+            &self.network,
+            &self.memory,
+            &self.bias,
+            base,
+            base_name,
+            path,
+        )
     }
 }
 
@@ -484,7 +504,7 @@ impl Means {
     }
 }
 
-fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+pub(super) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for at in (1..items.len()).rev() {
         items.swap(at, rng.random_range(0..=at));
     }

@@ -5,21 +5,23 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
-use lexigraft_models::hypernetwork::HypernetworkConfig;
+use lexigraft_models::hypernetwork::{HypernetworkConfig, memory_tensors};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::TrainError;
 use super::context::values;
-use super::network::Network;
+use super::memory::Memory;
+use super::network::{MAX_PIECES, Network};
 use super::step::Optimiser;
 
-/// Writes the head, the moments of its gradients, and the seconds trained.
+/// Writes the head, the moments of its gradients, the memory, and the seconds trained.
 ///
 /// # Errors
 /// `io`.
 pub fn save(
     network: &Network,
+    memory: Option<&Memory>,
     optimiser: Option<&Optimiser>,
     seconds: f64,
     path: &Path,
@@ -35,7 +37,7 @@ pub fn save(
         let names = ["moment_1", "moment_2"].map(str::to_owned);
         tensors.extend(names.into_iter().zip(moments));
     }
-    let stored: Vec<Stored> = tensors
+    let mut stored: Vec<Stored> = tensors
         .into_iter()
         .map(|(name, tensor)| Stored {
             name,
@@ -47,7 +49,42 @@ pub fn save(
                 .collect(),
         })
         .collect();
+    if let Some(memory) = memory {
+        let single = |name: &str, values: &[f32]| Stored {
+            name: name.to_owned(),
+            shape: vec![values.len()],
+            dtype: Dtype::F32,
+            bytes: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        };
+        stored.push(single("memory", &memory.rows));
+        stored.push(single("memory_squares", &memory.squares));
+        stored.push(single("memory_usual", &memory.usual));
+    }
     write(&stored, metadata, path)
+}
+
+/// Reads the memory that [`save`] wrote into one of the same strings.
+///
+/// # Errors
+/// `io`; `bad-checkpoint` where the file has another number of strings.
+pub fn load_memory(memory: &mut Memory, path: &Path) -> Result<(), TrainError> {
+    let bytes = std::fs::read(path)?;
+    let file = SafeTensors::deserialize(&bytes)?;
+    for (name, values) in [
+        ("memory", memory.rows.as_mut_slice()),
+        ("memory_squares", memory.squares.as_mut_slice()),
+        ("memory_usual", memory.usual.as_mut_slice()),
+    ] {
+        let view = file.tensor(name)?;
+        if view.shape() != [values.len()] || view.dtype() != Dtype::F32 {
+            return Err(TrainError::OtherNetwork(name.to_owned()));
+        }
+        let singles = view.data().as_chunks::<4>().0;
+        for (value, single) in values.iter_mut().zip(singles) {
+            *value = f32::from_le_bytes(*single);
+        }
+    }
+    Ok(())
 }
 
 /// Reads what [`save`] wrote; returns the seconds trained.
@@ -92,6 +129,7 @@ pub fn load(
 /// `io`.
 pub fn export(
     network: &Network,
+    memory: &Memory,
     bias: &[f32],
     base: String,
     base_name: &str,
@@ -123,7 +161,7 @@ pub fn export(
             .flat_map(|&x| f16::from_f32(x).to_le_bytes())
             .collect(),
     };
-    let stored = [
+    let mut stored = vec![
         head,
         row("spread", &network.spread),
         row("bias_direction", &network.bias_direction),
@@ -134,7 +172,65 @@ pub fn export(
             bytes: bias.iter().flat_map(|x| x.to_le_bytes()).collect(),
         },
     ];
+    if !memory.keys.is_empty() {
+        let (pieces, rows) = memory_tensors(memory.columns, &memory.keys, &memory.rows)?;
+        stored.push(Stored {
+            name: "memory.pieces".to_owned(),
+            shape: vec![memory.keys.len(), MAX_PIECES],
+            dtype: Dtype::F32,
+            bytes: pieces.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        });
+        stored.push(Stored {
+            name: "memory.rows".to_owned(),
+            shape: vec![memory.keys.len(), rows.len() / memory.keys.len()],
+            dtype: Dtype::U8,
+            bytes: rows,
+        });
+    }
     write(&stored, HashMap::from(config.to_metadata()), path)
+}
+
+/// Takes over the head of what [`export`] wrote, with its spread and direction; returns the biases. What
+/// it remembers of single strings is left behind.
+///
+/// # Errors
+/// `io`; `bad-checkpoint` where the file is another network's.
+pub fn import(
+    network: &mut Network,
+    path: &Path,
+    device: &Device,
+) -> Result<[f32; MAX_PIECES + 1], TrainError> {
+    let bytes = std::fs::read(path)?;
+    let file = SafeTensors::deserialize(&bytes)?;
+    let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
+        let view = file.tensor(name)?;
+        match view.dtype() {
+            _ if view.shape() != shape => Err(TrainError::OtherNetwork(name.to_owned())),
+            Dtype::F32 => {
+                let singles = view.data().as_chunks::<4>().0.iter();
+                Ok(singles.map(|x| f32::from_le_bytes(*x)).collect())
+            }
+            Dtype::F16 => {
+                let halves = view.data().as_chunks::<2>().0.iter();
+                Ok(halves.map(|x| f16::from_le_bytes(*x).to_f32()).collect())
+            }
+            _ => Err(TrainError::OtherNetwork(name.to_owned())),
+        }
+    };
+    let hidden = network.sizes.hidden;
+    let [features, columns] = network.head().dims();
+    let head = read("head.weight", &[columns, features])?;
+    let head = Tensor::<2>::from_data(TensorData::new(head, [columns, features]), device);
+    let row = |name| -> Result<Tensor<2>, TrainError> {
+        let values = TensorData::new(read(name, &[hidden])?, [1, hidden]);
+        Ok(Tensor::from_data(values, device))
+    };
+    network.set_head(head.transpose());
+    network.spread = row("spread")?;
+    network.bias_direction = row("bias_direction")?;
+    let mut bias = [0.0; MAX_PIECES + 1];
+    bias.copy_from_slice(&read("bias", &[MAX_PIECES + 1])?);
+    Ok(bias)
 }
 
 struct Stored {
