@@ -1,7 +1,7 @@
 //! x86-64: AVX2, with the dot product of VNNI where the machine has it.
 #![allow(unsafe_code)]
 
-use super::{Isa, Job, RowBytes, RowFloats, RowHalves, RowSmall};
+use super::{Isa, Job, RowBytes, RowFloats, RowHalves, RowSmall, Words};
 use core::arch::x86_64::*;
 use core::mem::transmute;
 
@@ -157,6 +157,35 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
                 AVX512_VNNI => _mm256_dpwssd_epi32(sum, pairs, word),
                 _ => _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, word)),
             }
+        }
+    }
+
+    /// The dot product of VNNI takes four cycles or more until the next can add to it, and two could
+    /// begin in each: so each run of words has a sum of its own, which is added at its end.
+    #[inline(always)]
+    fn dot_words<const N: usize>(
+        self,
+        mut sum: __m256i,
+        pairs: [__m256i; N],
+        x: &Words,
+        first: usize,
+    ) -> __m256i {
+        let mut own = None;
+        for (i, pairs) in pairs.into_iter().enumerate() {
+            let word = x[first + i];
+            match own {
+                _ if DOT == MADD => sum = self.dot(sum, pairs, word),
+                Some(before) => own = Some(self.dot(before, pairs, word)),
+                // SAFETY: the value proves that the machine has AVX2.
+                None => {
+                    own = Some(unsafe { _mm256_madd_epi16(pairs, _mm256_set1_epi32(word as i32)) })
+                }
+            }
+        }
+        match own {
+            // SAFETY: the value proves that the machine has AVX2.
+            Some(own) => unsafe { _mm256_add_epi32(sum, own) },
+            None => sum,
         }
     }
 
