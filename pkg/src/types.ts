@@ -1,7 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import type { ByteModel, ByteModelOptions } from "./byte-types.js";
+import type { CacheOptions } from "./cache-types.js";
 import type { GraftedModel, GraftOptions, Segmentation, Tokenizer } from "./graft-types.js";
 
+export type * from "./byte-types.js";
+export type * from "./cache-types.js";
 export type * from "./graft-types.js";
+export type * from "./vision-types.js";
 
 /**
  * Where a file comes from: an address, a file the user picked, or bytes already in memory. Files on the Hugging Face
@@ -37,13 +42,6 @@ export interface EngineMemory {
   wasmBytes: number;
   /** Undefined where the browser does not tell. */
   module?: ModuleSize;
-}
-
-export interface CacheOptions {
-  /** Directory of the cache in the origin's private file system. Default `"lexigraft"`. */
-  name?: string;
-  /** As of {@link CreateOptions}; `delete` finds files by it. */
-  hub?: string | URL;
 }
 
 export interface CreateOptions {
@@ -258,138 +256,6 @@ export interface ScoreResult {
   ids: Uint32Array;
 }
 
-/** What a byte's probability is the sum of. */
-export interface ByteModelOptions {
-  /**
-   * `"canonical"` (default): the token sequences that the tokenizer itself writes; exact, at about the price of
-   * token-level decoding. `"all"`: every token sequence with these bytes; give a `beam`, or short texts.
-   */
-  estimand?: "canonical" | "all";
-  /** For `"all"`: keep this many of the likeliest sequences. Default: all of them. */
-  beam?: number;
-}
-
-/** How the models of an ensemble become one: means of probabilities, means of their logarithms, proxy tuning. */
-export type Combination = "mixture" | "product" | "proxy";
-
-export interface EnsembleOptions extends ByteModelOptions {
-  /** Default `"mixture"`. `"proxy"` takes a base, an expert and an anti-expert. */
-  combine?: Combination;
-  /** Of a proxy: `base + alpha (expert - anti)`. Default 1. */
-  alpha?: number;
-}
-
-/** Text, or bytes that need not be text. */
-export type ByteText = string | Uint8Array;
-
-/** One way in which tokens cover the end of a text. */
-export interface Cover {
-  /** Whole tokens after the trunk. */
-  tokens: Uint32Array;
-  /** The end of the text that the next token begins with. */
-  pending: Uint8Array;
-  /** Its share of the probability of the text, of 1. */
-  share: number;
-  /** The likeliest next tokens; each begins with `pending` and goes beyond it. */
-  next: { id: number; share: number }[];
-}
-
-/** What comes after a text that may end anywhere, inside a token or a character too. */
-export interface NextByte {
-  /** Natural logarithms of the probabilities of the 256 bytes, and at 256 of the end of the text. */
-  logProbs: Float32Array;
-  /** How often the model was asked for a next token. */
-  evaluations: number;
-  /** Tokens that were run. */
-  tokens: number;
-  /** The tokens that are certain: every covering sequence begins with them. Empty for an ensemble. */
-  trunk: Uint32Array;
-  /** The covering sequences after the trunk, the likeliest first. Empty for an ensemble. */
-  cover: Cover[];
-}
-
-export interface ByteScoreResult {
-  /** Natural logarithm of the text's probability. */
-  logProb: number;
-  /** Of each byte after those before it. */
-  perByte: Float32Array;
-  bitsPerByte: number;
-}
-
-export interface ByteGenerateOptions {
-  /** Most bytes to generate; a started character is finished. Default 512. */
-  maxBytes?: number;
-  /** 0 always takes the likeliest byte. Default 0.7. */
-  temperature?: number;
-  /** Sample among this many bytes; 0 for all. Default 0. */
-  topK?: number;
-  /** Sample among the likeliest bytes that together reach this probability. Default 0.95. */
-  topP?: number;
-  /** Drop bytes below this fraction of the likeliest one's probability. Default 0. */
-  minP?: number;
-  /** Same seed, same bytes, on the same device. Default: random, reported in the result. */
-  seed?: number;
-  /** Generate valid UTF-8 and hand out whole characters. Default true. */
-  utf8?: boolean;
-  /** What is generated must match this regular expression as a whole. With other constraints, all of them hold. */
-  regex?: string;
-  /**
-   * What is generated must be JSON that satisfies this JSON schema: an object, or its text. Keys come in the
-   * schema's order, and blanks where JSON has them. The first schema or grammar fetches a module that reads them.
-   */
-  jsonSchema?: object | string;
-  /** What is generated must be derived from this grammar, in llguidance's variant of Lark, from the rule `start`. */
-  grammar?: string;
-  /**
-   * Share of the probability that need not be looked into when bytes are drawn with another temperature than 1 or with
-   * topK, topP or minP; without them draws are exact. At 0 their log-probabilities are too. Default 0.01.
-   */
-  tolerance?: number;
-  signal?: AbortSignal;
-}
-
-/** `stop`: the model ended the text; `constraint`: the constraints allow nothing more. */
-export type ByteFinishReason = "stop" | "max-bytes" | "context" | "constraint" | "aborted";
-
-export interface BytePiece {
-  /** May be empty: with `utf8`, a character is not complete yet. */
-  bytes: Uint8Array;
-  /** The bytes as text. */
-  text: string;
-  /** Natural logarithm of the chosen byte's probability. */
-  logProb: number;
-}
-
-export interface ByteGenerateResult {
-  bytes: Uint8Array;
-  text: string;
-  reason: ByteFinishReason;
-  seed: number;
-  evaluations: number;
-  tokens: number;
-  bytesPerSecond: number | undefined;
-  totalMs: number;
-}
-
-/** A byte generation under way: as {@link Generation}, of bytes. */
-export interface ByteGeneration extends AsyncIterable<BytePiece> {
-  readonly result: Promise<ByteGenerateResult>;
-  cancel(): void;
-}
-
-/**
- * A language model, or several with different tokenizers, as a model of bytes: prompts may be cut anywhere. One call
- * runs at a time, others wait. It shares the weights of its models and must be disposed before them.
- */
-export interface ByteModel extends AsyncDisposable {
-  /** `cover`: how many next tokens to list for each covering sequence; default 5. */
-  nextByte(prefix: ByteText, options?: { cover?: number; signal?: AbortSignal }): Promise<NextByte>;
-  /** Probability of each byte of a text, after a prefix. */
-  score(text: ByteText, options?: { prefix?: ByteText } & ScoreOptions): Promise<ByteScoreResult>;
-  generate(prompt: ByteText, options?: ByteGenerateOptions): ByteGeneration;
-  dispose(): Promise<void>;
-}
-
 /** A model that writes text. One generation runs at a time; a second call meanwhile fails with `busy`. */
 export interface LanguageModel extends AsyncDisposable {
   readonly info: Readonly<LanguageModelInfo>;
@@ -437,151 +303,4 @@ export interface Encoder extends AsyncDisposable {
   embed(text: string | readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
   tokenize(text: string): Promise<Uint32Array>;
   dispose(): Promise<void>;
-}
-
-/** An address that ends in the file, or the file itself: ONNX, or safetensors. */
-export type VisionSource = Source;
-
-export type VisionOptions = LoadOptions;
-
-/** A way to prune or merge patches. */
-export interface ReductionMethod {
-  readonly name: string;
-  /** One line for people. */
-  readonly summary: string;
-  /** It merges a few tokens in every block, rather than pruning in a few of them. */
-  readonly gradual: boolean;
-}
-
-export interface VisionInfo {
-  architecture: string;
-  hiddenSize: number;
-  layers: number;
-  heads: number;
-  /** Side of a patch in pixels. */
-  patchSize: number;
-  /** The longest side of a picture, in pixels. */
-  maxSize: number;
-  registerTokens: number;
-  /** Whether `see` gives a heat map. */
-  hasSaliency: boolean;
-  residentBytes: number;
-  fileBytes: number;
-  methods: readonly ReductionMethod[];
-}
-
-/** Values as the model takes them: three channels, each row by row, normalised. */
-export interface PictureValues {
-  values: Float32Array;
-  width: number;
-  height: number;
-}
-
-/** A picture file, its address, or anything that a page can draw. */
-export type PictureSource = Source | ImageBitmapSource | PictureValues;
-
-/** Which patches go, and when. Give at most one of `r`, `keep`, `count` and `macs`. */
-export interface Reduction {
-  /** One of `info.methods`. */
-  method: string;
-  /** Tokens merged in each block. */
-  r?: number;
-  /** From -1 to 1: tilts `r` towards earlier or later blocks. */
-  inflect?: number;
-  /** The share of the tokens that stays, from 0 to 1, in each of `layers`. */
-  keep?: number;
-  /** Tokens that stay in each of `layers`. */
-  count?: number;
-  /** The share of the dense run's multiply-accumulates that is not to be exceeded. */
-  macs?: number;
-  /** Blocks that reduce, counted from 0. */
-  layers?: readonly number[];
-  /** For the methods that draw. */
-  seed?: number;
-}
-
-export interface SeeOptions {
-  /** Side of the square that the model sees, in pixels: a multiple of the patch. Default 224. */
-  size?: number;
-  /** `center`: the square in the middle (default); `pad`: all of it, with black beside. */
-  crop?: "center" | "pad";
-  /** A reduction, or its text, such as `"tome:r=16"`. Default: none. */
-  reduce?: Reduction | string;
-  signal?: AbortSignal;
-  /** In blocks. */
-  onProgress?: (progress: { done: number; total: number }) => void;
-}
-
-/** What a picture became. */
-export interface Seen {
-  /** The vector of the whole picture, `info.hiddenSize` long. */
-  embedding: Float32Array;
-  /** The vectors of all patches, row by row, each `info.hiddenSize` long. */
-  patches: Float32Array;
-  /** Patches on a side. */
-  rows: number;
-  columns: number;
-  /** How salient each pixel is, from 0 to 1, row by row. */
-  heat?: Float32Array;
-  /** Pixels on a side. */
-  width: number;
-  height: number;
-  /** Of each block, before and after its reduction. */
-  tokens: { before: number; after: number }[];
-  /** After each block, for each patch the token that stands for it, or -1 when it was dropped. */
-  maps: Int32Array[];
-  /** Multiply-accumulates of the blocks, and what they are without reduction. */
-  macs: number;
-  denseMacs: number;
-  /** Milliseconds of the blocks, choosing and merging tokens included. */
-  backboneMs: number;
-  /** Of that, choosing and merging tokens. */
-  reduceMs: number;
-  /** Milliseconds from pixels to heat map. */
-  totalMs: number;
-  /** The square that the model saw, four bytes a pixel; absent for `PictureValues`. */
-  pixels?: Uint8ClampedArray;
-  /** Where the picture lies in that square. */
-  frame?: { left: number; top: number; width: number; height: number };
-}
-
-/** A model that turns pictures into vectors, and shows where one would look. */
-export interface Vision extends AsyncDisposable {
-  readonly info: Readonly<VisionInfo>;
-  /**
-   * Sees a picture. Fails with `not-an-image`, `empty-image`, `image-too-large`, `animated-image`, `cmyk-image`,
-   * `unknown-method`, `invalid-argument` (a size or a setting that does not fit), `aborted`.
-   */
-  see(source: PictureSource, options?: SeeOptions): Promise<Seen>;
-  dispose(): Promise<void>;
-}
-
-export interface CacheEntry {
-  url: string;
-  bytes: number;
-  sha256: string;
-  /** ISO 8601. */
-  storedAt: string;
-}
-
-/** How much is stored. */
-export interface CacheUsage {
-  /** Bytes of the files that `list` tells. */
-  bytes: number;
-  /** Bytes of downloads that were cut: loading the same address goes on with them, within a week. */
-  unfinishedBytes: number;
-  /** Bytes that all of this origin stores, as the browser estimates. Absent where it does not. */
-  originBytes?: number;
-  /** Bytes that this origin may store in all. Absent where the browser does not tell. */
-  quotaBytes?: number;
-}
-
-/** The downloaded files of this origin. */
-export interface ModelCache {
-  /** Newest first; empty where the browser has no private file system. */
-  list(): Promise<CacheEntry[]>;
-  usage(): Promise<CacheUsage>;
-  /** Resolves whether or not the address was cached. */
-  delete(url: string | URL): Promise<void>;
-  clear(): Promise<void>;
 }
