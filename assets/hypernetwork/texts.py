@@ -37,7 +37,7 @@ DECLARATIONS = {
 OTHERS = "spa por_PT ita nld pol ukr swe ces tur kor vie ind".split()
 # Characters of each text.
 SIZES = {
-    "english": 900_000, "german": 120_000, "french": 120_000, "russian": 100_000, "japanese": 60_000,
+    "english": 1_500_000, "german": 120_000, "french": 120_000, "russian": 100_000, "japanese": 60_000,
     "chinese": 60_000,
 }
 WHEELS = ["networkx==3.3", "rich==13.7.1", "sqlglot==25.0.0"]
@@ -179,24 +179,65 @@ def code(rng, work):
     return out
 
 
+def column(rng):
+    """How one column of a table writes its numbers."""
+    kind, places = rng.random(), rng.choice((0, 0, 1, 1, 2, 2, 3, 4))
+    scale = 10 ** rng.uniform(-1, 3)
+    middle, spread = rng.uniform(0, 5 * scale), scale * rng.uniform(0.1, 1)
+    if kind < 0.2:
+        few = rng.randint(1, 4)
+        return lambda row: str(rng.randint(0, few))
+    if kind < 0.3:
+        first = rng.randint(0, 1200)
+        return lambda row: str(first + row)
+    return lambda row: f"{abs(rng.gauss(middle, spread)):.{places}f}"
+
+
 def digits(rng):
     """Numbers in the ways that texts and tables have them."""
     out = []
-    for _ in range(1600):
+    for _ in range(400):
+        mark = rng.choice([",", ",", ", ", "\t", " ", ";", " | "])
+        columns = [column(rng) for _ in range(rng.randint(3, 14))]
+        out.extend(mark.join(write(row) for write in columns) for row in range(rng.randint(4, 12)))
         kind, r = rng.random(), rng.randint
-        if kind < 0.2:
-            line = ", ".join(str(r(0, 10 ** r(1, 7))) for _ in range(8))
-        elif kind < 0.35:
-            line = f"{r(1, 12):02}/{r(1, 28):02}/{r(1950, 2030)} {r(0, 23):02}:{r(0, 59):02} {rng.uniform(0, 10 ** r(1, 5)):.2f}"
-        elif kind < 0.5:
-            a, b = r(1, 9999), r(1, 9999)
-            line = f"{a} + {b} = {a + b}; {a} * {b} = {a * b}; {a} - {b} = {a - b}"
-        elif kind < 0.65:
-            line = f"In {r(1400, 2025)}, about {r(1, 999)},{r(0, 999):03} people, {rng.uniform(0, 100):.1f}% of {r(1, 99)} million, paid ${r(1, 999)}.{r(0, 99):02}."
-        else:
-            mark, places = rng.choice([",", " ", "\t"]), r(1, 5)
-            line = mark.join(f"{abs(rng.gauss(0, 10 ** r(-1, 3))):.{places}f}" for _ in range(r(4, 14)))
-        out.append(line)
+        for _ in range(r(1, 3)):
+            if kind < 0.3:
+                line = f"{r(1, 12):02}/{r(1, 28):02}/{r(1950, 2030)} {r(0, 23):02}:{r(0, 59):02} {rng.uniform(0, 10 ** r(1, 5)):.2f}"
+            elif kind < 0.6:
+                a, b = r(1, 9999), r(1, 9999)
+                line = f"{a} + {b} = {a + b}; {a} * {b} = {a * b}; {a} - {b} = {a - b}"
+            else:
+                line = f"In {r(1400, 2025)}, about {r(1, 999)},{r(0, 999):03} people, {rng.uniform(0, 100):.1f}% of {r(1, 99)} million, paid ${r(1, 999)}.{r(0, 99):02}."
+            out.append(line)
+    return out
+
+
+def numbers(rng, lines):
+    """Lines that have numbers, with other ones in their place, a few of which come again and again: as
+    the numbers of standards, of ports and of chapters do."""
+    lines = [line for line in lines if 20 < len(line) < 180 and re.search(r"\d\d", line)]
+    out = []
+    for _ in range(1200):
+        def fresh():
+            return str(rng.randint(*rng.choice([(0, 9), (10, 99), (100, 999), (100, 999), (1000, 9999), (1000, 9999), (10000, 99999)])))
+        again = [fresh() for _ in range(rng.randint(2, 4))]
+        if rng.random() < 0.3:
+            again.append(f"0{rng.randint(0, 7)}{rng.randint(0, 7)}")
+        start, step = rng.randint(0, 1500), rng.choice((0, 0, 1))
+        block = []
+        for index in range(rng.randint(4, 8)):
+            def other(found):
+                if len(found.group()) == 1 and rng.random() < 0.6:
+                    return found.group()
+                if step and rng.random() < 0.3:
+                    return str(start + index)
+                return rng.choice(again) if rng.random() < 0.8 else fresh()
+            block.append(re.sub(r"\d+", other, rng.choice(lines)))
+        if rng.random() < 0.15:
+            wide, first = rng.choice(("{0:03o}  {0:d}  {0:02X}", "{0:d}\t0x{0:x}", "{0:03o} {0:03d} {0:02x}")), rng.randint(0, 200)
+            block.append("\n".join(wide.format(first + row) for row in range(rng.randint(6, 20))))
+        out.append("\n".join(block))
     return out
 
 
@@ -211,7 +252,9 @@ def main(folder):
         rng.shuffle(parts)
         if language == "english":
             prose = paragraphs(rng, work)
-            parts = ["\n\n".join(prose[at:at + 6]) for at in range(0, len(prose), 6)][:400] + parts[:110]
+            numbered = [line for part in parts + prose for line in part.splitlines()]
+            texts["numbers"] = "\n\n".join(numbers(random.Random("numbers"), numbered))
+            parts = ["\n\n".join(prose[at:at + 6]) for at in range(0, len(prose), 6)][:500] + parts[:300]
             rng.shuffle(parts)
         else:
             text = declaration(work, DECLARATIONS[language])

@@ -12,9 +12,8 @@ use lexigraft_decode::{LanguageModel, tokenizer_of};
 use lexigraft_models::hypernetwork::{Hypernetwork, fingerprint};
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::hypernetwork::Predicted;
-use lexigraft_transfer::hypernetwork::train::TrainError;
-use lexigraft_transfer::hypernetwork::train::plot;
 use lexigraft_transfer::hypernetwork::train::run::{LogLine, Options, Phase, Trainer};
+use lexigraft_transfer::hypernetwork::train::{TrainError, blend, plot};
 use lexigraft_transfer::{
     Aids, Context, Initialise, Method, Overlap, SourceModel, TokenTable, graft, transplant,
 };
@@ -37,6 +36,27 @@ pub enum HypernetCommand {
   lexigraft hypernet eval --model SmolLM2-135M-Instruct.Q4_1.gguf --network hypernetwork.safetensors \\
     --tokenizer llama3/ --text-file english.txt --json")]
     Eval(EvalArgs),
+    /// Write what lies between two hypernetworks of one model; often better than both.
+    #[command(after_help = "Example:
+  lexigraft hypernet blend --first before.safetensors --second after.safetensors --share 0.7 \\
+    --out hypernetwork.safetensors")]
+    Blend(BlendArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BlendArgs {
+    /// What `hypernet train` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub first: PathBuf,
+    /// The same of another run.
+    #[arg(long, value_name = "FILE")]
+    pub second: PathBuf,
+    /// How much of the second: 0 is the first, 1 the second.
+    #[arg(long, default_value_t = 0.5)]
+    pub share: f32,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -67,7 +87,8 @@ pub struct TrainArgs {
     /// Greatest learning rate.
     #[arg(long, default_value_t = Options::default().rate)]
     pub rate: f64,
-    /// Begin with what an earlier run wrote in place of ridge, reading and the head's own training.
+    /// Begin with head and memory of what an earlier run wrote, in place of ridge, reading and the
+    /// head's own training.
     #[arg(long, value_name = "FILE")]
     pub begin_with: Option<PathBuf>,
     /// Seconds of training by the loss of the whole model, after that.
@@ -121,6 +142,12 @@ pub async fn run(command: &HypernetCommand) -> Result<(), CliError> {
     match command {
         HypernetCommand::Train(args) => train(args).await,
         HypernetCommand::Eval(args) => eval(args).await,
+        HypernetCommand::Blend(args) => Ok(blend::blend(
+            &args.first,
+            &args.second,
+            args.share,
+            &args.out,
+        )?),
     }
 }
 

@@ -4,13 +4,15 @@
 
 mod common;
 
-use lexigraft_transfer::hypernetwork::pieces::PieceVocabulary;
-use lexigraft_transfer::hypernetwork::train::ridge::solve;
-use lexigraft_transfer::hypernetwork::train::splits::{Splitter, held_out};
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use lexigraft_checkpoint::{Checkpoint, MemorySource};
+use lexigraft_models::hypernetwork::{Hypernetwork, fingerprint, memory_keys};
+use lexigraft_transfer::hypernetwork::pieces::PieceVocabulary;
 use lexigraft_transfer::hypernetwork::train::context::{
     self, Objective, PRETENDED, Predictor, Stratum,
 };
@@ -18,10 +20,15 @@ use lexigraft_transfer::hypernetwork::train::frozen::{FrozenModel, piece_vocabul
 use lexigraft_transfer::hypernetwork::train::ideal::ideal as ideal_loss;
 use lexigraft_transfer::hypernetwork::train::memory::Memory;
 use lexigraft_transfer::hypernetwork::train::network::Rows;
+use lexigraft_transfer::hypernetwork::train::options::Options;
+use lexigraft_transfer::hypernetwork::train::ridge::solve;
+use lexigraft_transfer::hypernetwork::train::run::Trainer;
 use lexigraft_transfer::hypernetwork::train::sides::Side;
+use lexigraft_transfer::hypernetwork::train::splits::{Splitter, held_out};
 use lexigraft_transfer::hypernetwork::train::target::{Source, Target};
 use lexigraft_transfer::hypernetwork::train::whole;
 use rand::SeedableRng;
+use safetensors::SafeTensors;
 
 use common::{checkpoint, rows, smollm2, source, tokenizer};
 use lexigraft_transfer::{Aids, graft};
@@ -215,6 +222,85 @@ fn the_commonest_new_strings_are_remembered() {
         .collect();
     assert_eq!(strings, [b".\n".to_vec()]);
     assert_eq!(memory.slot(&memory.keys[0]), Some(0));
+}
+
+/// A run that begins with a file says of strings what the file says, remembered or not, as long as
+/// nothing is trained; and so does one that goes on in the folder of another.
+#[test]
+fn a_run_goes_on_with_head_and_memory_of_a_file() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let trained = here.join("../../assets/hypernetwork/smollm2-135m.safetensors");
+    let docs = ["bytes", "demo", "graft", "hypernetwork", "see"];
+    let docs = docs.map(|name| std::fs::read_to_string(here.join(format!("../../docs/{name}.md"))));
+    let text: String = docs.into_iter().map(|text| text.expect("reads")).collect();
+    let folder = std::env::temp_dir().join(format!("lexigraft-training-{}", std::process::id()));
+    let own = smollm2();
+    let source = source(own.tokenizer());
+    let run = |begin: Option<&Path>| {
+        let options = Options {
+            folder: folder.clone(),
+            polish_seconds: 0.0,
+            memory: 300,
+            ..Options::default()
+        };
+        let targets = vec![("llama3".to_owned(), tokenizer("llama3"))];
+        let checkpoint = checkpoint();
+        let trainer = Trainer::new(&checkpoint, own.tokenizer().clone(), targets, options);
+        let mut trainer = pollster::block_on(trainer).expect("loads");
+        if let Some(path) = begin {
+            trainer.begin_with(path).expect("is a network");
+        }
+        let texts = [(text.clone(), 1.0)];
+        trainer.polish(&texts, &mut |_, _, _| ()).expect("runs");
+        let out = folder.join("out.safetensors");
+        let base = fingerprint(source.input().blocks());
+        trainer.export(base, "SmolLM2", &out).expect("writes");
+        std::fs::read(out).expect("reads")
+    };
+    let (begun, resumed) = (run(Some(&trained)), run(None));
+    std::fs::remove_dir_all(&folder).expect("is there");
+
+    let trained = std::fs::read(trained).expect("reads");
+    let strings = |bytes: &[u8]| -> HashSet<Vec<u32>> {
+        let file = SafeTensors::deserialize(bytes).expect("is a file");
+        let pieces = file.tensor("memory.pieces").expect("has a memory");
+        let singles = pieces.data().as_chunks::<4>().0.iter();
+        let singles: Vec<f32> = singles.map(|x| f32::from_le_bytes(*x)).collect();
+        memory_keys(&singles).into_iter().collect()
+    };
+    let (old, new) = (strings(&trained), strings(&begun));
+    assert_eq!(new, strings(&resumed));
+    let both = old.intersection(&new).cloned();
+    let mut asked: Vec<Vec<u32>> = both.filter(|key| key.len() > 1).take(40).collect();
+    assert_eq!(asked.len(), 40, "the file remembers what texts are full of");
+    asked.push(vec![504, 1750, 282]);
+    assert!(!old.contains(&asked[40]) && !new.contains(&asked[40]));
+    let rows = |bytes: &[u8]| {
+        pollster::block_on(async {
+            let file = MemorySource::new(bytes.to_vec());
+            let file = Checkpoint::open(file).await.expect("is a checkpoint");
+            let keep_on = &mut |_, _| ControlFlow::Continue(());
+            let network = Hypernetwork::load(&file, own.decoder(), keep_on).await;
+            let network = network.expect("loads");
+            let mut said = Vec::new();
+            for key in &asked {
+                let pieces = source.input().gather(key).expect("gathers");
+                let rows = network.rows(own.decoder(), key, pieces, key.len()).await;
+                let rows = rows.expect("predicts");
+                said.push([rows.input, rows.output].concat());
+            }
+            said
+        })
+    };
+    let want = rows(&trained);
+    for said in [rows(&begun), rows(&resumed)] {
+        for ((said, want), key) in said.iter().zip(&want).zip(&asked) {
+            for (x, y) in said.iter().zip(want) {
+                // Rows are written in blocks of eight bits, and those again.
+                assert!((x - y).abs() < 2e-3, "{key:?}: {x} is not {y}");
+            }
+        }
+    }
 }
 
 /// Letters, and the merges that make `abcd` and `abc`.

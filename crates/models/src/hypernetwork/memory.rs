@@ -40,15 +40,37 @@ pub fn tensors(
     rows: &[f32],
 ) -> Result<(Vec<f32>, Vec<u8>), CheckpointError> {
     let mut pieces = Vec::with_capacity(keys.len() * MAX_PIECES);
-    let mut blocks = Vec::new();
-    let mut filled = vec![0f32; padded(columns)];
-    for (key, row) in keys.iter().zip(rows.chunks_exact(columns)) {
+    for key in keys {
         let ids = key.iter().map(|&id| id as f32);
         pieces.extend(ids.chain(std::iter::repeat(-1.0)).take(MAX_PIECES));
+    }
+    let mut blocks = Vec::new();
+    let mut filled = vec![0f32; padded(columns)];
+    for row in rows.chunks_exact(columns) {
         filled.iter_mut().zip(row).for_each(|(to, x)| *to = *x);
         quantize(STORED, &filled, &mut blocks)?;
     }
     Ok((pieces, blocks))
+}
+
+/// The keys of [`tensors`], from its pieces.
+pub fn keys(pieces: &[f32]) -> Vec<Vec<u32>> {
+    let ids = |ids: &[f32]| {
+        let ids = ids.iter().take_while(|id| **id >= 0.0);
+        ids.map(|&id| id as u32).collect()
+    };
+    pieces.chunks_exact(MAX_PIECES).map(ids).collect()
+}
+
+/// The rows of [`tensors`], `[keys, columns]`, from its blocks.
+///
+/// # Errors
+/// Where the length does not fit.
+pub fn rows(columns: usize, keys: usize, blocks: &[u8]) -> Result<Vec<f32>, CheckpointError> {
+    let mut filled = vec![0f32; keys * padded(columns)];
+    dequant::dequantize(STORED, blocks, &mut filled)?;
+    let rows = filled.chunks_exact(padded(columns));
+    Ok(rows.flat_map(|row| &row[..columns]).copied().collect())
 }
 
 impl Memory {
@@ -80,12 +102,8 @@ impl Memory {
             ..rows.clone()
         };
         let blocks = checkpoint.read_blocks(&blocks).await?;
-        let keys = ids.chunks_exact(MAX_PIECES).map(|ids| {
-            let ids = ids.iter().take_while(|id| **id >= 0.0);
-            ids.map(|&id| id as u32).collect()
-        });
         Ok(Self {
-            places: keys.zip(0..).collect(),
+            places: keys(&ids).into_iter().zip(0..).collect(),
             blocks,
             row,
         })

@@ -76,6 +76,30 @@ impl Memory {
         Ok(Self::new(columns, keys))
     }
 
+    /// Takes over what `other` knows of strings that both have.
+    ///
+    /// # Errors
+    /// `bad-checkpoint` where its rows have another length.
+    pub fn take_over(&mut self, other: &Self) -> Result<(), TrainError> {
+        if other.keys.is_empty() {
+            return Ok(());
+        }
+        let columns = self.columns;
+        if other.columns != columns {
+            return Err(TrainError::OtherNetwork("memory".to_owned()));
+        }
+        for (from, key) in other.keys.iter().enumerate() {
+            if let Some(to) = self.slot(key) {
+                let row = &mut self.rows[to * columns..(to + 1) * columns];
+                row.copy_from_slice(other.row(from));
+                self.squares[to * 2..to * 2 + 2]
+                    .copy_from_slice(&other.squares[from * 2..from * 2 + 2]);
+            }
+        }
+        self.usual = other.usual;
+        Ok(())
+    }
+
     pub fn slot(&self, pieces: &[u32]) -> Option<usize> {
         self.slots.get(pieces).copied()
     }

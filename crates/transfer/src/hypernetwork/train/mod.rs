@@ -7,6 +7,7 @@
     reason = "offline training over arrays whose sizes this module made itself"
 )]
 
+pub mod blend;
 pub mod block;
 pub mod cache;
 pub mod calibrate;

@@ -20,8 +20,9 @@ use super::{TrainError, in_two_threads, regression, store};
 
 /// Windows of a batch, half of them for each thread.
 const BATCH: usize = 4;
-/// Windows whose loss is told, none of which is trained on.
-const HELD: usize = 6;
+/// Windows whose loss is told, none of which is trained on: dealt out to the tokenizers, so that as
+/// many texts as possible have a say.
+const HELD: usize = 24;
 const SPLITS: usize = 6000;
 const SPLIT_BATCH: usize = 64;
 /// Seconds between checkpoints.
@@ -75,10 +76,11 @@ impl Trainer {
         let mut before = 0.0;
         if path.exists() {
             before = store::load(&mut self.network, &mut optimiser, &path, &self.device)?;
-            store::load_memory(&mut memory, &path)?;
+            self.memory = store::load_memory(columns, &path)?;
         } else {
             self.network.fold(&self.bias);
         }
+        memory.take_over(&self.memory)?;
         self.bias = Default::default();
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed ^ before as u64);
         let seed = self.options.seed;
@@ -169,11 +171,14 @@ impl<'a> Setting<'a> {
         Recalled::new(&self.known, network, memory, side, head, &self.tracked).tracked()
     }
 
-    /// The loss over the windows that are not trained on, as a mean over the tokenizers.
+    /// The loss over the windows that are not trained on, each in the tokens of one tokenizer, as a
+    /// mean over these.
     fn held_loss(&self, state: &State) -> Result<f64, TrainError> {
-        let texts: Vec<&str> = self.held.iter().map(String::as_str).collect();
         let device = &self.trainer.device;
-        let loss = |side: &Side<'_>| -> Result<f64, TrainError> {
+        let count = self.sides.len();
+        let loss = |(at, side): (usize, &Side<'_>)| -> Result<f64, TrainError> {
+            let texts = self.held.iter().skip(at).step_by(count);
+            let texts: Vec<&str> = texts.map(String::as_str).collect();
             let mut rng = ChaCha8Rng::seed_from_u64(99);
             let (network, head) = (&self.trainer.network, state.head[0].clone());
             let predictor = Recalled::new(&self.known, network, &state.memory, side, head, device);
@@ -181,10 +186,12 @@ impl<'a> Setting<'a> {
             let (loss, _) = whole::loss(&predictor, model, side, &texts, &mut rng, device)?;
             Ok(f64::from(loss.into_scalar::<f32>()))
         };
-        let (left, right) = self.sides.split_at(self.sides.len() / 2);
-        let sum = |sides: &[Side<'_>]| sides.iter().map(loss).sum::<Result<f64, _>>();
+        let all: Vec<_> = self.sides.iter().enumerate().collect();
+        let (left, right) = all.split_at(count / 2);
+        let sum =
+            |sides: &[(usize, &Side<'_>)]| sides.iter().copied().map(loss).sum::<Result<f64, _>>();
         let (left, right) = in_two_threads(|| sum(left), || sum(right));
-        Ok((left? + right?) / self.sides.len() as f64)
+        Ok((left? + right?) / count as f64)
     }
 
     /// One step on a batch; returns its loss.

@@ -99,9 +99,9 @@ impl Trainer {
         self.options.folder.join(name)
     }
 
-    /// Begins with a network that was exported, in place of ridge and training.
+    /// Begins with a network that was exported, its memory too, in place of ridge and training.
     pub fn begin_with(&mut self, path: &Path) -> Result<(), TrainError> {
-        self.bias = store::import(&mut self.network, path, &self.device)?;
+        (self.bias, self.memory) = store::import(&mut self.network, path, &self.device)?;
         Ok(())
     }
 

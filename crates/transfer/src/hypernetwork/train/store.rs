@@ -5,15 +5,15 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
-use lexigraft_models::hypernetwork::{HypernetworkConfig, memory_tensors};
+use lexigraft_models::hypernetwork::{HypernetworkConfig, memory_keys, memory_tensors};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::TrainError;
 use super::context::values;
 use super::memory::Memory;
 use super::network::{MAX_PIECES, Network};
 use super::step::Optimiser;
+use super::{TrainError, blend};
 
 /// Writes the head, the moments of its gradients, the memory, and the seconds trained.
 ///
@@ -39,23 +39,17 @@ pub fn save(
     }
     let mut stored: Vec<Stored> = tensors
         .into_iter()
-        .map(|(name, tensor)| Stored {
-            name,
-            shape: tensor.dims().to_vec(),
-            dtype: Dtype::F32,
-            bytes: values(tensor)
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect(),
+        .map(|(name, tensor)| {
+            let shape = tensor.dims().to_vec();
+            Stored::floats(&name, shape, Dtype::F32, &values(tensor))
         })
         .collect();
     if let Some(memory) = memory {
-        let single = |name: &str, values: &[f32]| Stored {
-            name: name.to_owned(),
-            shape: vec![values.len()],
-            dtype: Dtype::F32,
-            bytes: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        };
+        let (pieces, _) = memory_tensors(memory.columns, &memory.keys, &[])?;
+        let shape = vec![memory.keys.len(), MAX_PIECES];
+        stored.push(Stored::floats(PIECES, shape, Dtype::F32, &pieces));
+        let single =
+            |name, values: &[f32]| Stored::floats(name, vec![values.len()], Dtype::F32, values);
         stored.push(single("memory", &memory.rows));
         stored.push(single("memory_squares", &memory.squares));
         stored.push(single("memory_usual", &memory.usual));
@@ -63,13 +57,14 @@ pub fn save(
     write(&stored, metadata, path)
 }
 
-/// Reads the memory that [`save`] wrote into one of the same strings.
+/// Reads the memory that [`save`] wrote, whose rows have `columns` elements.
 ///
 /// # Errors
-/// `io`; `bad-checkpoint` where the file has another number of strings.
-pub fn load_memory(memory: &mut Memory, path: &Path) -> Result<(), TrainError> {
+/// `io`; `bad-checkpoint` where the file is another network's.
+pub fn load_memory(columns: usize, path: &Path) -> Result<Memory, TrainError> {
     let bytes = std::fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)?;
+    let mut memory = Memory::new(columns, pieces(&file)?);
     for (name, values) in [
         ("memory", memory.rows.as_mut_slice()),
         ("memory_squares", memory.squares.as_mut_slice()),
@@ -84,7 +79,18 @@ pub fn load_memory(memory: &mut Memory, path: &Path) -> Result<(), TrainError> {
             *value = f32::from_le_bytes(*single);
         }
     }
-    Ok(())
+    Ok(memory)
+}
+
+/// The strings of the memory that a file has.
+pub(super) fn pieces(file: &SafeTensors<'_>) -> Result<Vec<Vec<u32>>, TrainError> {
+    let view = file.tensor(PIECES)?;
+    if view.dtype() != Dtype::F32 || view.shape().last() != Some(&MAX_PIECES) {
+        return Err(TrainError::OtherNetwork(PIECES.to_owned()));
+    }
+    let singles = view.data().as_chunks::<4>().0.iter();
+    let ids: Vec<f32> = singles.map(|x| f32::from_le_bytes(*x)).collect();
+    Ok(memory_keys(&ids))
 }
 
 /// Reads what [`save`] wrote; returns the seconds trained.
@@ -142,56 +148,27 @@ pub fn export(
         base,
         base_name: base_name.to_owned(),
     };
-    let row = |name: &str, tensor: &Tensor<2>| Stored {
-        name: name.to_owned(),
-        shape: vec![hidden],
-        dtype: Dtype::F32,
-        bytes: values(tensor.clone())
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect(),
-    };
+    let floats =
+        |name, values: &[f32]| Stored::floats(name, vec![values.len()], Dtype::F32, values);
+    let row = |name, tensor: &Tensor<2>| floats(name, &values(tensor.clone()));
     let head = network.head().clone().transpose();
-    let head = Stored {
-        name: "head.weight".to_owned(),
-        shape: head.dims().to_vec(),
-        dtype: Dtype::F16,
-        bytes: values(head)
-            .iter()
-            .flat_map(|&x| f16::from_f32(x).to_le_bytes())
-            .collect(),
-    };
+    let shape = head.dims().to_vec();
+    let head = Stored::floats("head.weight", shape, Dtype::F16, &values(head));
     let mut stored = vec![
         head,
         row("spread", &network.spread),
         row("bias_direction", &network.bias_direction),
-        Stored {
-            name: "bias".to_owned(),
-            shape: vec![bias.len()],
-            dtype: Dtype::F32,
-            bytes: bias.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        },
+        floats("bias", bias),
     ];
     if !memory.keys.is_empty() {
         let (pieces, rows) = memory_tensors(memory.columns, &memory.keys, &memory.rows)?;
-        stored.push(Stored {
-            name: "memory.pieces".to_owned(),
-            shape: vec![memory.keys.len(), MAX_PIECES],
-            dtype: Dtype::F32,
-            bytes: pieces.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        });
-        stored.push(Stored {
-            name: "memory.rows".to_owned(),
-            shape: vec![memory.keys.len(), rows.len() / memory.keys.len()],
-            dtype: Dtype::U8,
-            bytes: rows,
-        });
+        stored.extend(Stored::memory(memory.keys.len(), &pieces, rows));
     }
     write(&stored, HashMap::from(config.to_metadata()), path)
 }
 
-/// Takes over the head of what [`export`] wrote, with its spread and direction; returns the biases. What
-/// it remembers of single strings is left behind.
+/// Takes over the head of what [`export`] wrote, with its spread and direction; returns the biases and
+/// the memory.
 ///
 /// # Errors
 /// `io`; `bad-checkpoint` where the file is another network's.
@@ -199,24 +176,10 @@ pub fn import(
     network: &mut Network,
     path: &Path,
     device: &Device,
-) -> Result<[f32; MAX_PIECES + 1], TrainError> {
+) -> Result<([f32; MAX_PIECES + 1], Memory), TrainError> {
     let bytes = std::fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)?;
-    let read = |name: &str, shape: &[usize]| -> Result<Vec<f32>, TrainError> {
-        let view = file.tensor(name)?;
-        match view.dtype() {
-            _ if view.shape() != shape => Err(TrainError::OtherNetwork(name.to_owned())),
-            Dtype::F32 => {
-                let singles = view.data().as_chunks::<4>().0.iter();
-                Ok(singles.map(|x| f32::from_le_bytes(*x)).collect())
-            }
-            Dtype::F16 => {
-                let halves = view.data().as_chunks::<2>().0.iter();
-                Ok(halves.map(|x| f16::from_le_bytes(*x).to_f32()).collect())
-            }
-            _ => Err(TrainError::OtherNetwork(name.to_owned())),
-        }
-    };
+    let read = |name: &str, shape: &[usize]| singles(&file, name, shape);
     let hidden = network.sizes.hidden;
     let [features, columns] = network.head().dims();
     let head = read("head.weight", &[columns, features])?;
@@ -230,18 +193,78 @@ pub fn import(
     network.bias_direction = row("bias_direction")?;
     let mut bias = [0.0; MAX_PIECES + 1];
     bias.copy_from_slice(&read("bias", &[MAX_PIECES + 1])?);
-    Ok(bias)
+    Ok((bias, blend::memory(&file, columns)?))
 }
 
-struct Stored {
+/// What the memory of a file is called, by `lexigraft_models`.
+pub(super) const PIECES: &str = "memory.pieces";
+pub(super) const ROWS: &str = "memory.rows";
+
+/// A tensor of singles or halves as singles.
+///
+/// # Errors
+/// `bad-checkpoint` for another shape or type.
+pub(super) fn singles(
+    file: &SafeTensors<'_>,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<f32>, TrainError> {
+    let view = file.tensor(name)?;
+    match view.dtype() {
+        _ if view.shape() != shape => Err(TrainError::OtherNetwork(name.to_owned())),
+        Dtype::F32 => {
+            let singles = view.data().as_chunks::<4>().0.iter();
+            Ok(singles.map(|x| f32::from_le_bytes(*x)).collect())
+        }
+        Dtype::F16 => {
+            let halves = view.data().as_chunks::<2>().0.iter();
+            Ok(halves.map(|x| f16::from_le_bytes(*x).to_f32()).collect())
+        }
+        _ => Err(TrainError::OtherNetwork(name.to_owned())),
+    }
+}
+
+/// A tensor as it is written.
+pub(super) struct Stored {
     name: String,
     shape: Vec<usize>,
     dtype: Dtype,
     bytes: Vec<u8>,
 }
 
+impl Stored {
+    /// In half precision where `dtype` is that, else as singles.
+    pub(super) fn floats(name: &str, shape: Vec<usize>, dtype: Dtype, values: &[f32]) -> Self {
+        let bytes = match dtype {
+            Dtype::F16 => values
+                .iter()
+                .flat_map(|&x| f16::from_f32(x).to_le_bytes())
+                .collect(),
+            _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        };
+        Self {
+            name: name.to_owned(),
+            shape,
+            dtype,
+            bytes,
+        }
+    }
+
+    /// The two tensors of a memory of some strings.
+    pub(super) fn memory(strings: usize, pieces: &[f32], rows: Vec<u8>) -> [Self; 2] {
+        let shape = vec![strings, MAX_PIECES];
+        let rows = Self {
+            name: ROWS.to_owned(),
+            shape: vec![strings, rows.len() / strings.max(1)],
+            dtype: Dtype::U8,
+            bytes: rows,
+        };
+        [Self::floats(PIECES, shape, Dtype::F32, pieces), rows]
+    }
+}
+
 /// To a name of its own first, so that a stop leaves the last file whole.
-fn write(
+pub(super) fn write(
     stored: &[Stored],
     metadata: HashMap<String, String>,
     path: &Path,
