@@ -13,8 +13,10 @@ pub enum Origin {
     Special(u32),
     /// The row is made by a method.
     New,
-    /// No text comes to it: a control token without a partner, or an id without a token. It gets
-    /// the mean row, which a model gives little probability.
+    /// No text comes to it: a control token without a partner, a byte piece whose byte is another
+    /// token too, or an id without a token. It gets the mean row, which a model gives little
+    /// probability: with the row of the token that is written in its place, it would have half of
+    /// that one's.
     Unused,
 }
 
@@ -36,8 +38,12 @@ impl Overlap {
             let same =
                 source.bytes(id) == Some(bytes) && source.is_special(id) == target.is_special(id);
             if !target.is_special(id) {
-                if same {
+                let spare = target.is_spare(id);
+                if same && spare == source.is_spare(id) {
                     return Origin::Shared(id);
+                }
+                if spare {
+                    return Origin::Unused;
                 }
                 return source.find(bytes).map_or(Origin::New, Origin::Shared);
             }

@@ -107,6 +107,16 @@ impl TokenTable {
         self.kinds.get(id as usize) == Some(&Kind::Special)
     }
 
+    /// Whether no text comes to a token since the tokenizer writes another one of the same bytes: a
+    /// byte piece `<0x41>` beside an `A`.
+    pub fn is_spare(&self, id: u32) -> bool {
+        is_byte_piece(&self.tokenizer, id)
+            && self
+                .bytes(id)
+                .and_then(|bytes| self.find(bytes))
+                .is_some_and(|written| written != id)
+    }
+
     /// The text token of these bytes.
     pub fn find(&self, bytes: &[u8]) -> Option<u32> {
         self.ids.get(bytes).copied()

@@ -146,8 +146,10 @@ fn vocabularies_overlap_at_the_level_of_bytes() {
             .collect();
         let expected = target
             .text_ids()
-            .filter(|id| by_hand.contains(target.bytes(*id).unwrap()));
+            .filter(|id| by_hand.contains(target.bytes(*id).unwrap()) && !target.is_spare(*id));
         assert_eq!(shared, expected.count(), "{name}");
+        // Two tokens with one row would have half of its probability each.
+        assert_eq!(shared, used.len(), "{name}");
         eprintln!(
             "{name}: {shared} of {} tokens are SmolLM2's, {} rows",
             target.len(),
@@ -157,6 +159,30 @@ fn vocabularies_overlap_at_the_level_of_bytes() {
         let ends = target.tokenizer().eos().expect("has an end");
         assert!(matches!(overlap.origin(ends), Origin::Special(_)), "{name}");
     }
+}
+
+#[test]
+fn a_byte_piece_beside_its_letter_gets_no_row_of_the_model() {
+    let source = TokenTable::new(&smollm2()).expect("reads");
+    let gemma = TokenTable::new(&tokenizer("gemma3")).expect("reads");
+    let overlap = Overlap::new(&source, &gemma);
+    let id = |name: &str| gemma.tokenizer().id_of(name).expect("is a token");
+    for (piece, letter) in [("<0x31>", "1"), ("<0x2E>", "."), ("<0x41>", "A")] {
+        assert_eq!(gemma.bytes(id(piece)), gemma.bytes(id(letter)));
+        assert!(gemma.is_spare(id(piece)) && !gemma.is_spare(id(letter)));
+        assert_eq!(overlap.origin(id(piece)), Origin::Unused);
+        assert!(matches!(overlap.origin(id(letter)), Origin::Shared(_)));
+        assert_eq!(
+            gemma.tokenizer().encode(letter, false),
+            Ok(vec![id(letter)])
+        );
+    }
+    // Half a character is written by nothing else.
+    assert!(!gemma.is_spare(id("<0xC3>")));
+    assert!(matches!(overlap.origin(id("<0xC3>")), Origin::Shared(_)));
+    // A model that has both keeps both in a transplant of its own.
+    let own = Overlap::new(&gemma, &gemma);
+    assert_eq!(own.origin(id("<0x31>")), Origin::Shared(id("<0x31>")));
 }
 
 #[test]
