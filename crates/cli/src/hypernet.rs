@@ -43,6 +43,12 @@ pub enum HypernetCommand {
     Blend(BlendArgs),
 }
 
+fn finite(text: &str) -> Result<f32, String> {
+    let value: Option<f32> = text.parse().ok();
+    let value = value.filter(|value| value.is_finite());
+    value.ok_or_else(|| "give a number".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub struct BlendArgs {
     /// What `hypernet train` wrote.
@@ -52,7 +58,7 @@ pub struct BlendArgs {
     #[arg(long, value_name = "FILE")]
     pub second: PathBuf,
     /// How much of the second: 0 is the first, 1 the second.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 0.5, value_parser = finite, allow_negative_numbers = true)]
     pub share: f32,
     /// The file to write.
     #[arg(long, value_name = "FILE")]

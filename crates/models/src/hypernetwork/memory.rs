@@ -39,21 +39,26 @@ pub fn tensors(
     keys: &[Vec<u32>],
     rows: &[f32],
 ) -> Result<(Vec<f32>, Vec<u8>), CheckpointError> {
-    let mut pieces = Vec::with_capacity(keys.len() * MAX_PIECES);
-    for key in keys {
-        let ids = key.iter().map(|&id| id as f32);
-        pieces.extend(ids.chain(std::iter::repeat(-1.0)).take(MAX_PIECES));
-    }
     let mut blocks = Vec::new();
     let mut filled = vec![0f32; padded(columns)];
     for row in rows.chunks_exact(columns) {
         filled.iter_mut().zip(row).for_each(|(to, x)| *to = *x);
         quantize(STORED, &filled, &mut blocks)?;
     }
-    Ok((pieces, blocks))
+    Ok((pieces(keys), blocks))
 }
 
-/// The keys of [`tensors`], from its pieces.
+/// What is stored of the keys alone.
+pub fn pieces(keys: &[Vec<u32>]) -> Vec<f32> {
+    let mut pieces = Vec::with_capacity(keys.len() * MAX_PIECES);
+    for key in keys {
+        let ids = key.iter().map(|&id| id as f32);
+        pieces.extend(ids.chain(std::iter::repeat(-1.0)).take(MAX_PIECES));
+    }
+    pieces
+}
+
+/// The keys of [`pieces`].
 pub fn keys(pieces: &[f32]) -> Vec<Vec<u32>> {
     let ids = |ids: &[f32]| {
         let ids = ids.iter().take_while(|id| **id >= 0.0);
@@ -65,12 +70,23 @@ pub fn keys(pieces: &[f32]) -> Vec<Vec<u32>> {
 /// The rows of [`tensors`], `[keys, columns]`, from its blocks.
 ///
 /// # Errors
-/// Where the length does not fit.
+/// `invalid-argument` where the length does not fit.
 pub fn rows(columns: usize, keys: usize, blocks: &[u8]) -> Result<Vec<f32>, CheckpointError> {
-    let mut filled = vec![0f32; keys * padded(columns)];
-    dequant::dequantize(STORED, blocks, &mut filled)?;
-    let rows = filled.chunks_exact(padded(columns));
-    Ok(rows.flat_map(|row| &row[..columns]).copied().collect())
+    let wide = padded(columns);
+    let bytes = wide / STORED.block_len() * STORED.block_bytes();
+    if bytes == 0 || keys.checked_mul(bytes) != Some(blocks.len()) {
+        return Err(CheckpointError::InvalidArgument(format!(
+            "{} bytes do not make {keys} rows of {columns} elements",
+            blocks.len()
+        )));
+    }
+    let mut filled = vec![0f32; wide];
+    let mut rows = Vec::with_capacity(keys * columns);
+    for blocks in blocks.chunks_exact(bytes) {
+        dequant::dequantize(STORED, blocks, &mut filled)?;
+        rows.extend(filled.iter().take(columns));
+    }
+    Ok(rows)
 }
 
 impl Memory {

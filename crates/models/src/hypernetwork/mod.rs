@@ -25,7 +25,9 @@ use crate::{Linear, LoadProgress, ModelError};
 
 pub use config::{HypernetworkConfig, fingerprint};
 use memory::Memory;
-pub use memory::{keys as memory_keys, rows as memory_rows, tensors as memory_tensors};
+pub use memory::{
+    keys as memory_keys, pieces as memory_pieces, rows as memory_rows, tensors as memory_tensors,
+};
 
 /// Most pieces of a token that are looked at.
 pub const MAX_PIECES: usize = 7;

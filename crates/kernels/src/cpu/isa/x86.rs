@@ -165,28 +165,21 @@ impl<const DOT: u8> Isa for Avx2<DOT> {
     #[inline(always)]
     fn dot_words<const N: usize>(
         self,
-        mut sum: __m256i,
+        sum: __m256i,
         pairs: [__m256i; N],
         x: &Words,
         first: usize,
     ) -> __m256i {
-        let mut own = None;
+        let is_own = DOT != MADD;
+        let mut run = if is_own { self.start(0) } else { sum };
         for (i, pairs) in pairs.into_iter().enumerate() {
-            let word = x[first + i];
-            match own {
-                _ if DOT == MADD => sum = self.dot(sum, pairs, word),
-                Some(before) => own = Some(self.dot(before, pairs, word)),
-                // SAFETY: the value proves that the machine has AVX2.
-                None => {
-                    own = Some(unsafe { _mm256_madd_epi16(pairs, _mm256_set1_epi32(word as i32)) })
-                }
-            }
+            run = self.dot(run, pairs, x[first + i]);
         }
-        match own {
-            // SAFETY: the value proves that the machine has AVX2.
-            Some(own) => unsafe { _mm256_add_epi32(sum, own) },
-            None => sum,
+        if !is_own {
+            return run;
         }
+        // SAFETY: the value proves that the machine has AVX2.
+        unsafe { _mm256_add_epi32(sum, run) }
     }
 
     #[inline(always)]

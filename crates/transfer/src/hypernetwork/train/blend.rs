@@ -17,7 +17,7 @@ use super::store::{PIECES, ROWS, Stored, pieces, singles, write};
 /// them does not remember has a row of noughts there.
 ///
 /// # Errors
-/// `io`; `bad-checkpoint` where a file is damaged, or the two are not of the same base model.
+/// `io`; `bad-checkpoint` where a file is damaged; `wrong-base-model` where the two are not of the same.
 pub fn blend(first: &Path, second: &Path, share: f32, out: &Path) -> Result<(), TrainError> {
     let (first, second) = (std::fs::read(first)?, std::fs::read(second)?);
     let (a, b) = (
@@ -30,7 +30,7 @@ pub fn blend(first: &Path, second: &Path, share: f32, out: &Path) -> Result<(), 
     };
     let config = metadata(&first)?;
     if config != metadata(&second)? {
-        return Err(TrainError::OtherNetwork("config".to_owned()));
+        return Err(TrainError::OtherBase);
     }
     let between = |a: f32, b: f32| a + share * (b - a);
     let mut stored = Vec::new();
@@ -138,7 +138,16 @@ mod tests {
         );
         near(blended(&empty, &empty, 0.5), 0.0, [None, None, None]);
         let refused = blend(&first, &other, 0.5, &out).unwrap_err();
-        assert_eq!(refused.code(), "bad-checkpoint");
+        assert_eq!(refused.code(), "wrong-base-model");
+        // A head of no rows beside a memory, and rows that are no whole ones.
+        let (ids, blocks) = memory_tensors(COLUMNS, &[vec![1, 2]], &[1.0; COLUMNS]).unwrap();
+        for (columns, blocks) in [(0, blocks.clone()), (COLUMNS, blocks[1..].to_vec())] {
+            let head = Stored::floats("head.weight", vec![columns, 0], Dtype::F16, &[]);
+            let [keys, rows] = Stored::memory(1, &ids, blocks);
+            write(&[head, keys, rows], HashMap::new(), &other).unwrap();
+            let refused = blend(&other, &other, 0.5, &out).unwrap_err();
+            assert_eq!(refused.code(), "bad-checkpoint");
+        }
         for path in [first, second, empty, other, out] {
             std::fs::remove_file(path).unwrap();
         }

@@ -44,12 +44,16 @@ pub enum TrainError {
     Text(#[from] lexigraft_text::TextError),
     #[error("a file of the training cannot be read or written: {0}")]
     Io(#[from] std::io::Error),
-    #[error("a checkpoint of the training is damaged: {0}; delete it to begin anew")]
+    #[error(
+        "a file of the training is damaged: {0}; a checkpoint that is has to be deleted to begin anew"
+    )]
     Safetensors(#[from] safetensors::SafeTensorError),
     #[error(
         "`{0}` in the checkpoint has another shape: it is of another network; choose another folder"
     )]
     OtherNetwork(String),
+    #[error("the two files are of different models or formats; blend what was trained on one")]
+    OtherBase,
     #[error("there are no {0} to train on, or too few")]
     Nothing(&'static str),
 }
@@ -63,6 +67,7 @@ impl TrainError {
             Self::Text(error) => error.code(),
             Self::Io(_) => "io",
             Self::Safetensors(_) | Self::OtherNetwork(_) => "bad-checkpoint",
+            Self::OtherBase => "wrong-base-model",
             Self::Nothing(_) => "invalid-argument",
         }
     }

@@ -176,6 +176,8 @@ impl<'a> Setting<'a> {
     fn held_loss(&self, state: &State) -> Result<f64, TrainError> {
         let device = &self.trainer.device;
         let count = self.sides.len();
+        // Of few windows, some tokenizers have none.
+        let dealt = count.min(self.held.len());
         let loss = |(at, side): (usize, &Side<'_>)| -> Result<f64, TrainError> {
             let texts = self.held.iter().skip(at).step_by(count);
             let texts: Vec<&str> = texts.map(String::as_str).collect();
@@ -186,12 +188,12 @@ impl<'a> Setting<'a> {
             let (loss, _) = whole::loss(&predictor, model, side, &texts, &mut rng, device)?;
             Ok(f64::from(loss.into_scalar::<f32>()))
         };
-        let all: Vec<_> = self.sides.iter().enumerate().collect();
-        let (left, right) = all.split_at(count / 2);
+        let all: Vec<_> = self.sides.iter().take(dealt).enumerate().collect();
+        let (left, right) = all.split_at(dealt / 2);
         let sum =
             |sides: &[(usize, &Side<'_>)]| sides.iter().copied().map(loss).sum::<Result<f64, _>>();
         let (left, right) = in_two_threads(|| sum(left), || sum(right));
-        Ok((left? + right?) / count as f64)
+        Ok((left? + right?) / dealt as f64)
     }
 
     /// One step on a batch; returns its loss.

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
-use lexigraft_models::hypernetwork::{HypernetworkConfig, memory_keys, memory_tensors};
+use lexigraft_models::hypernetwork::{
+    HypernetworkConfig, memory_keys, memory_pieces, memory_tensors,
+};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -45,7 +47,7 @@ pub fn save(
         })
         .collect();
     if let Some(memory) = memory {
-        let (pieces, _) = memory_tensors(memory.columns, &memory.keys, &[])?;
+        let pieces = memory_pieces(&memory.keys);
         let shape = vec![memory.keys.len(), MAX_PIECES];
         stored.push(Stored::floats(PIECES, shape, Dtype::F32, &pieces));
         let single =
@@ -65,32 +67,20 @@ pub fn load_memory(columns: usize, path: &Path) -> Result<Memory, TrainError> {
     let bytes = std::fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)?;
     let mut memory = Memory::new(columns, pieces(&file)?);
-    for (name, values) in [
-        ("memory", memory.rows.as_mut_slice()),
-        ("memory_squares", memory.squares.as_mut_slice()),
-        ("memory_usual", memory.usual.as_mut_slice()),
-    ] {
-        let view = file.tensor(name)?;
-        if view.shape() != [values.len()] || view.dtype() != Dtype::F32 {
-            return Err(TrainError::OtherNetwork(name.to_owned()));
-        }
-        let singles = view.data().as_chunks::<4>().0;
-        for (value, single) in values.iter_mut().zip(singles) {
-            *value = f32::from_le_bytes(*single);
-        }
-    }
+    memory.rows = singles(&file, "memory", &[memory.rows.len()])?;
+    memory.squares = singles(&file, "memory_squares", &[memory.squares.len()])?;
+    let usual = singles(&file, "memory_usual", &[memory.usual.len()])?;
+    memory.usual.copy_from_slice(&usual);
     Ok(memory)
 }
 
 /// The strings of the memory that a file has.
 pub(super) fn pieces(file: &SafeTensors<'_>) -> Result<Vec<Vec<u32>>, TrainError> {
     let view = file.tensor(PIECES)?;
-    if view.dtype() != Dtype::F32 || view.shape().last() != Some(&MAX_PIECES) {
+    if view.shape().last() != Some(&MAX_PIECES) {
         return Err(TrainError::OtherNetwork(PIECES.to_owned()));
     }
-    let singles = view.data().as_chunks::<4>().0.iter();
-    let ids: Vec<f32> = singles.map(|x| f32::from_le_bytes(*x)).collect();
-    Ok(memory_keys(&ids))
+    Ok(memory_keys(&singles(file, PIECES, view.shape())?))
 }
 
 /// Reads what [`save`] wrote; returns the seconds trained.
@@ -108,13 +98,8 @@ pub fn load(
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let read = |name: &str, shape: [usize; 2]| -> Result<Tensor<2>, TrainError> {
-        let view = file.tensor(name)?;
-        if view.shape() != shape || view.dtype() != Dtype::F32 {
-            return Err(TrainError::OtherNetwork(name.to_owned()));
-        }
-        let singles = view.data().as_chunks::<4>().0.iter();
-        let singles: Vec<f32> = singles.map(|x| f32::from_le_bytes(*x)).collect();
-        Ok(Tensor::from_data(TensorData::new(singles, shape), device))
+        let values = TensorData::new(singles(&file, name, &shape)?, shape);
+        Ok(Tensor::from_data(values, device))
     };
     let (head, row) = (network.head().dims(), network.spread.dims());
     network.set_head(read("head", head)?);
