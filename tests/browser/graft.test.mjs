@@ -23,6 +23,8 @@ const PROMPT = "The capital of France is";
 /** The floor of the issue: 128k tokens, and what a page may take for them. */
 const MOST_SECONDS = 90;
 const MOST_BYTES = 700e6;
+/** The engine's own memory. Were the grafted rows kept there beside the device's copy, it would hold 400 MB. */
+const MOST_ENGINE_BYTES = 350e6;
 
 let page;
 
@@ -63,8 +65,9 @@ test("Llama 3's tokens by fvt: soon, told on the way, in little memory", async (
   // Twice a second on a quiet machine; a busy one reads the tokenizer's file in a few times that.
   assert.ok(grafted.gap < 2500, `nothing was told for ${grafted.gap} ms`);
   assert.ok(grafted.longestTask <= 100, `the page stood still for ${grafted.longestTask} ms`);
-  assert.ok(grafted.memory.wasmBytes < MOST_BYTES, `${grafted.memory.wasmBytes} bytes`);
+  assert.ok(grafted.memory.wasmBytes < MOST_ENGINE_BYTES, `${grafted.memory.wasmBytes} bytes`);
   const renderer = await largestRenderer(page.context);
+  assert.ok((renderer?.peak ?? 0) < MOST_BYTES, `${renderer?.peak} bytes`);
   t.diagnostic(
     `${grafted.seconds.toFixed(1)} s, at most ${grafted.gap.toFixed(0)} ms between reports, longest task ` +
       `${grafted.longestTask.toFixed(0)} ms, engine ${(grafted.memory.wasmBytes / 1e6).toFixed(0)} MB, process at ` +

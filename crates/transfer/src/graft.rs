@@ -6,13 +6,13 @@ use lexigraft_decode::LanguageModel;
 use lexigraft_models::{DeviceKind, MatrixBuilder};
 use lexigraft_text::Tokenizer;
 
-use crate::{SourceModel, StoredRows, TransferError, Vocabulary};
+use crate::{BlockStore, Method, SourceModel, StoredRows, TransferError, Vocabulary};
 
 /// Blocks that go to the device at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Refuses a vocabulary of `tokens` that the device cannot hold beside the model, before any row is
-/// made.
+/// Refuses a vocabulary of `tokens` that the device cannot hold beside the model, before `method`
+/// makes any row.
 ///
 /// # Errors
 /// `out-of-memory`.
@@ -20,16 +20,17 @@ pub fn check_room(
     model: &LanguageModel,
     source: &SourceModel,
     tokens: usize,
+    method: Method,
 ) -> Result<(), TransferError> {
     let bytes = |rows: &StoredRows| {
         let row = rows.written_dtype().bytes_for(rows.columns() as u64);
         row.map_or(u64::MAX, |row| row.saturating_mul(tokens as u64))
     };
     let input = bytes(source.input());
-    let output = if source.is_tied() {
-        0
-    } else {
+    let output = if method.unties() || !source.is_tied() {
         bytes(source.output())
+    } else {
+        0
     };
     let decoder = model.decoder();
     // The wgpu device cuts a large matrix into pieces that it can bind.
@@ -65,10 +66,10 @@ pub async fn graft(
 ///
 /// # Errors
 /// As [`graft`]; `aborted`.
-pub async fn graft_with(
+pub async fn graft_with<B: BlockStore>(
     model: &LanguageModel,
     tokenizer: &Tokenizer,
-    vocabulary: &Vocabulary,
+    vocabulary: &Vocabulary<B>,
     mut progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<LanguageModel, TransferError> {
     let decoder = model.decoder();
@@ -79,9 +80,8 @@ pub async fn graft_with(
             vocabulary.input.columns()
         )));
     }
-    let bytes_of = |rows: &StoredRows| rows.blocks().len();
-    let first = bytes_of(&vocabulary.input);
-    let total = first + vocabulary.output.as_ref().map_or(0, bytes_of);
+    let first = vocabulary.input.bytes();
+    let total = first + vocabulary.output.as_ref().map_or(0, StoredRows::bytes);
     let embedding = pour(model, &vocabulary.input, async |done| {
         progress(done, total).await
     });
@@ -101,9 +101,9 @@ pub async fn graft_with(
 }
 
 /// Puts rows on the device; `progress` gets the bytes that are there.
-async fn pour(
+async fn pour<B: BlockStore>(
     model: &LanguageModel,
-    rows: &StoredRows,
+    rows: &StoredRows<B>,
     mut progress: impl AsyncFnMut(usize) -> ControlFlow<()>,
 ) -> Result<MatrixBuilder, TransferError> {
     let decoder = model.decoder();
@@ -115,10 +115,10 @@ async fn pour(
         decoder.device(),
     )
     .await?;
-    let step = (CHUNK_BYTES / rows.row_bytes()).max(1) * rows.row_bytes();
     let mut done = 0;
-    for chunk in rows.blocks().chunks(step) {
-        builder.push(chunk)?;
+    while done < rows.bytes() {
+        let chunk = rows.chunk(done / rows.row_bytes(), CHUNK_BYTES).await?;
+        builder.push(&chunk)?;
         done += chunk.len();
         if progress(done).await.is_break() {
             return Err(TransferError::Aborted);

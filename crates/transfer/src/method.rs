@@ -88,6 +88,11 @@ pub struct Aids<'a> {
 }
 
 impl Method {
+    /// Whether the head gets rows of its own, even where the model's is its embedding.
+    pub fn unties(self) -> bool {
+        self.first_piece || self.input == Input::Hypernetwork
+    }
+
     /// The method between two vocabularies, ready to make rows. `progress` gets what is done and
     /// all there is to do of the longest preparation.
     ///

@@ -1,27 +1,101 @@
-//! Rows of a matrix as they are stored, readable one by one.
+//! Rows of a matrix as they are stored.
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
+use std::future::Future;
+use std::ops::{ControlFlow, Range};
 
 use lexigraft_checkpoint::dequant::dequantize;
-use lexigraft_checkpoint::{ByteSource, Checkpoint, DType, is_written, quantize};
+use lexigraft_checkpoint::{ByteSource, Checkpoint, CheckpointError, DType, is_written, quantize};
 
 use crate::TransferError;
 
-/// A matrix `[rows, columns]` in the blocks of a checkpoint, in memory.
+/// Where blocks are kept: in memory, or outside it, as a browser keeps blobs.
+///
+/// Implementations may write `async fn read`.
+pub trait BlockStore {
+    /// Bytes held.
+    fn bytes(&self) -> usize;
+
+    /// Puts blocks behind those that are held.
+    ///
+    /// # Errors
+    /// `out-of-memory`, or what the medium reports.
+    fn append(&mut self, blocks: &[u8]) -> Result<(), TransferError>;
+
+    /// The bytes of `range`, all of them.
+    ///
+    /// # Errors
+    /// `invalid-argument` for a range that passes the end; what the medium reports.
+    fn read(
+        &self,
+        range: Range<usize>,
+    ) -> impl Future<Output = Result<Cow<'_, [u8]>, TransferError>>;
+}
+
+impl BlockStore for Vec<u8> {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn append(&mut self, blocks: &[u8]) -> Result<(), TransferError> {
+        reserve(self, blocks.len())?;
+        self.extend_from_slice(blocks);
+        Ok(())
+    }
+
+    async fn read(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, TransferError> {
+        let found = self.get(range.clone()).ok_or_else(|| {
+            TransferError::InvalidArgument(format!(
+                "bytes {}..{} of {} are asked for",
+                range.start,
+                range.end,
+                self.len()
+            ))
+        })?;
+        Ok(Cow::Borrowed(found))
+    }
+}
+
+/// Room for `bytes` more, and no more than that.
+fn reserve(blocks: &mut Vec<u8>, bytes: usize) -> Result<(), CheckpointError> {
+    let reserved = blocks.try_reserve_exact(bytes);
+    reserved.map_err(|_| CheckpointError::OutOfMemory {
+        tensor: "the rows of the vocabulary".to_owned(),
+        bytes: bytes as u64,
+    })
+}
+
+/// A store in memory with room for `bytes`.
+///
+/// # Errors
+/// `out-of-memory`.
+pub fn in_memory(bytes: usize) -> Result<Vec<u8>, TransferError> {
+    let mut blocks = Vec::new();
+    reserve(&mut blocks, bytes)?;
+    Ok(blocks)
+}
+
+/// A matrix `[rows, columns]` in the blocks of a checkpoint; in memory, where rows can be read one
+/// by one, or in another [`BlockStore`].
 #[derive(Debug, Clone)]
-pub struct StoredRows {
+pub struct StoredRows<B = Vec<u8>> {
     dtype: DType,
     columns: usize,
     row_bytes: usize,
-    blocks: Vec<u8>,
+    blocks: B,
 }
 
-impl StoredRows {
-    /// No rows yet, for `rows` of them.
+impl<B: BlockStore> StoredRows<B> {
+    /// No rows yet, to be kept in what `store` makes for the bytes of `rows` of them.
     ///
     /// # Errors
-    /// `invalid-argument` where rows of `columns` are not whole blocks; `out-of-memory`.
-    pub fn new(dtype: DType, columns: usize, rows: usize) -> Result<Self, TransferError> {
+    /// `invalid-argument` where rows of `columns` are not whole blocks; those of `store`.
+    pub fn kept_in(
+        dtype: DType,
+        columns: usize,
+        rows: usize,
+        store: impl FnOnce(usize) -> Result<B, TransferError>,
+    ) -> Result<Self, TransferError> {
         let row_bytes = dtype
             .bytes_for(columns as u64)
             .and_then(|bytes| usize::try_from(bytes).ok())
@@ -31,21 +105,91 @@ impl StoredRows {
                     "rows of {columns} elements are not whole blocks of {dtype}"
                 ))
             })?;
-        let mut blocks = Vec::new();
-        let bytes = row_bytes.saturating_mul(rows);
-        if blocks.try_reserve_exact(bytes).is_err() {
-            return Err(lexigraft_checkpoint::CheckpointError::OutOfMemory {
-                tensor: "the rows of the vocabulary".to_owned(),
-                bytes: bytes as u64,
-            }
-            .into());
-        }
         Ok(Self {
             dtype,
             columns,
             row_bytes,
-            blocks,
+            blocks: store(row_bytes.saturating_mul(rows))?,
         })
+    }
+
+    /// The storage type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The storage type in which rows beside these are written: the same, or where it is not
+    /// written here, Q8_0.
+    pub fn written_dtype(&self) -> DType {
+        if is_written(self.dtype) {
+            self.dtype
+        } else if self.columns.is_multiple_of(DType::Q8_0.block_len()) {
+            DType::Q8_0
+        } else {
+            DType::F16
+        }
+    }
+
+    /// Elements of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows held.
+    pub fn len(&self) -> usize {
+        self.blocks.bytes() / self.row_bytes
+    }
+
+    /// Whether no row is held.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.bytes() == 0
+    }
+
+    /// Bytes of a row as stored.
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Bytes of all rows as stored.
+    pub fn bytes(&self) -> usize {
+        self.blocks.bytes()
+    }
+
+    /// The rows from `first` on as stored: as many as `bytes` hold, one at least, none after the
+    /// last. Empty behind the last.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn chunk(&self, first: usize, bytes: usize) -> Result<Cow<'_, [u8]>, TransferError> {
+        let rows = (bytes / self.row_bytes).max(1);
+        let last = first.saturating_add(rows).min(self.len());
+        let first = first.min(last);
+        let range = first * self.row_bytes..last * self.row_bytes;
+        self.blocks.read(range).await
+    }
+
+    /// Appends all of `rows`, as they are stored.
+    ///
+    /// # Errors
+    /// `invalid-argument` for rows of another type or length; those of the store.
+    pub fn append(&mut self, rows: &StoredRows) -> Result<(), TransferError> {
+        if (rows.dtype, rows.columns) != (self.dtype, self.columns) {
+            return Err(TransferError::InvalidArgument(format!(
+                "rows of {} elements as {} cannot follow rows of {} as {}",
+                rows.columns, rows.dtype, self.columns, self.dtype
+            )));
+        }
+        self.blocks.append(&rows.blocks)
+    }
+}
+
+impl StoredRows {
+    /// No rows yet, with room for `rows` of them.
+    ///
+    /// # Errors
+    /// `invalid-argument` where rows of `columns` are not whole blocks; `out-of-memory`.
+    pub fn new(dtype: DType, columns: usize, rows: usize) -> Result<Self, TransferError> {
+        Self::kept_in(dtype, columns, rows, in_memory)
     }
 
     /// Reads a tensor `[rows, columns]` of a checkpoint as it is stored.
@@ -73,43 +217,6 @@ impl StoredRows {
             })
             .await?;
         Ok(read)
-    }
-
-    /// The storage type.
-    pub fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    /// The storage type in which rows beside these are written: the same, or where it is not
-    /// written here, Q8_0.
-    pub fn written_dtype(&self) -> DType {
-        if is_written(self.dtype) {
-            self.dtype
-        } else if self.columns.is_multiple_of(DType::Q8_0.block_len()) {
-            DType::Q8_0
-        } else {
-            DType::F16
-        }
-    }
-
-    /// Elements of a row.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Rows held.
-    pub fn len(&self) -> usize {
-        self.blocks.len() / self.row_bytes
-    }
-
-    /// Whether no row is held.
-    pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
-    }
-
-    /// Bytes of a row as stored.
-    pub fn row_bytes(&self) -> usize {
-        self.row_bytes
     }
 
     /// All rows as stored.
@@ -161,6 +268,11 @@ impl StoredRows {
         }
         let rows = self.len().max(1) as f64;
         Ok(sum.iter().map(|sum| (sum / rows) as f32).collect())
+    }
+
+    /// Forgets all rows and keeps the room for them.
+    pub fn clear(&mut self) {
+        self.blocks.clear();
     }
 
     /// Appends a row as it is stored elsewhere: bit for bit where the types are the same.

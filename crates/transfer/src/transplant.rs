@@ -2,22 +2,25 @@
 
 use std::ops::ControlFlow;
 
-use crate::{Context, Head, Initialise, Origin, Rows, StoredRows, TransferError};
+use crate::rows::in_memory;
+use crate::{
+    BlockStore, Context, Head, Initialise, Origin, Rows, SourceModel, StoredRows, TransferError,
+};
 
 /// Rows of a new vocabulary, quantised.
 #[derive(Debug)]
-pub struct Vocabulary {
+pub struct Vocabulary<B = Vec<u8>> {
     /// Of the embedding: `[vocab, hidden]`.
-    pub input: StoredRows,
+    pub input: StoredRows<B>,
     /// Of the head, `[vocab, hidden]`, where it is not the embedding.
-    pub output: Option<StoredRows>,
+    pub output: Option<StoredRows<B>>,
     /// Of the head, `[vocab]`, in nats.
     pub bias: Option<Vec<f32>>,
 }
 
-/// Rows for all tokens of the target: those that the model has are copied bit for bit, the others
-/// come from `method` and are rounded to the storage type of the model's own, or Q8_0 where that
-/// cannot be written.
+/// Rows for all tokens of the target, in memory: those that the model has are copied bit for bit, the
+/// others come from `method` and are rounded to the storage type of the model's own, or Q8_0 where
+/// that cannot be written.
 ///
 /// Batches of [`Initialise::batch`], so that a vocabulary is never in `f32` as a whole; `progress` gets tokens done
 /// and all tokens before each and at the end, and may break.
@@ -29,34 +32,33 @@ pub async fn transplant(
     method: &mut dyn Initialise,
     mut progress: impl FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Vocabulary, TransferError> {
-    transplant_with(context, method, async |done, total| progress(done, total)).await
+    let progress = async |done, total| progress(done, total);
+    transplant_into(context, method, in_memory, progress).await
 }
 
-/// As [`transplant`], with a `progress` that may wait: in a browser, that is when it reads messages.
+/// As [`transplant`], with rows that go into what `store` makes for a number of bytes, batch by batch,
+/// and a `progress` that may wait: in a browser, that is when it reads messages.
 ///
 /// # Errors
-/// As [`transplant`].
-pub async fn transplant_with(
+/// As [`transplant`]; those of the store.
+pub async fn transplant_into<B: BlockStore>(
     context: Context<'_>,
     method: &mut dyn Initialise,
+    mut store: impl FnMut(usize) -> Result<B, TransferError>,
     mut progress: impl AsyncFnMut(usize, usize) -> ControlFlow<()>,
-) -> Result<Vocabulary, TransferError> {
+) -> Result<Vocabulary<B>, TransferError> {
     let Context {
         source,
         target,
         overlap,
     } = context;
-    let (own, with_bias) = match method.head() {
-        Head::AsSource => (!source.is_tied(), false),
-        Head::Own { bias } => (true, bias),
-    };
     let size = target.len();
-    let rows = |of: &StoredRows| StoredRows::new(of.written_dtype(), of.columns(), size);
-    let mut vocabulary = Vocabulary {
-        input: rows(source.input())?,
-        output: own.then(|| rows(source.output())).transpose()?,
-        bias: with_bias.then(|| Vec::with_capacity(size)),
-    };
+    let head = method.head();
+    let own = head != Head::AsSource || !source.is_tied();
+    let with_bias = head == Head::Own { bias: true };
+    let mut all = Vocabulary::new(source, own, with_bias, size, &mut store)?;
+    let room = method.batch().min(size);
+    let mut batch = Vocabulary::new(source, own, with_bias, room, in_memory)?;
     let mut first = 0;
     while first < size {
         if progress(first, size).await.is_break() {
@@ -74,20 +76,49 @@ pub async fn transplant_with(
         check(&made, new.len(), source.hidden(), own, with_bias)?;
         let mut at = 0;
         for id in ids {
-            vocabulary.push(context, overlap.origin(id), &made, at)?;
-            if let Some(bias) = &mut vocabulary.bias {
-                let new = made.bias.as_ref().and_then(|bias| bias.get(at).copied());
-                bias.push(match overlap.origin(id) {
-                    Origin::New => new.unwrap_or(0.0),
-                    _ => 0.0,
-                });
-            }
-            at += usize::from(overlap.origin(id) == Origin::New);
+            let origin = overlap.origin(id);
+            batch.push(context, origin, &made, at)?;
+            at += usize::from(origin == Origin::New);
         }
+        all.take(&mut batch)?;
         first = last;
     }
     let _ = progress(size, size).await;
-    Ok(vocabulary)
+    Ok(all)
+}
+
+impl<B: BlockStore> Vocabulary<B> {
+    /// No rows yet, for `tokens` of them beside those of `source`.
+    fn new(
+        source: &SourceModel,
+        own: bool,
+        with_bias: bool,
+        tokens: usize,
+        mut store: impl FnMut(usize) -> Result<B, TransferError>,
+    ) -> Result<Self, TransferError> {
+        let mut rows = |of: &StoredRows| {
+            StoredRows::kept_in(of.written_dtype(), of.columns(), tokens, &mut store)
+        };
+        Ok(Self {
+            input: rows(source.input())?,
+            output: own.then(|| rows(source.output())).transpose()?,
+            bias: with_bias.then(|| Vec::with_capacity(tokens)),
+        })
+    }
+
+    /// Takes over what `batch` holds, which is empty then.
+    fn take(&mut self, batch: &mut Vocabulary) -> Result<(), TransferError> {
+        self.input.append(&batch.input)?;
+        batch.input.clear();
+        if let (Some(all), Some(rows)) = (&mut self.output, &mut batch.output) {
+            all.append(rows)?;
+            rows.clear();
+        }
+        if let (Some(all), Some(bias)) = (&mut self.bias, &mut batch.bias) {
+            all.append(bias);
+        }
+        Ok(())
+    }
 }
 
 impl Vocabulary {
@@ -122,6 +153,13 @@ impl Vocabulary {
                     output.push_values(&part(rows).unwrap_or_default())?;
                 }
             }
+        }
+        if let Some(bias) = &mut self.bias {
+            let new = made.bias.as_ref().and_then(|bias| bias.get(at).copied());
+            bias.push(match origin {
+                Origin::New => new.unwrap_or(0.0),
+                _ => 0.0,
+            });
         }
         Ok(())
     }

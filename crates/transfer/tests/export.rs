@@ -2,14 +2,20 @@
 
 mod common;
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Write};
+use std::ops::{ControlFlow, Range};
 
 use common::{checkpoint, file, greedy, rows, smollm2, source, tokenizer};
 use lexigraft_checkpoint::{Checkpoint, MemorySource};
 use lexigraft_decode::{LanguageModel, LoadOptions};
 use lexigraft_models::{ComputeDevice, DeviceKind};
 use lexigraft_transfer::export::{write_gguf, write_safetensors};
-use lexigraft_transfer::{Aids, graft};
+use lexigraft_transfer::initialise::{Combined, Fvt};
+use lexigraft_transfer::{
+    Aids, BlockStore, Context, TransferError, graft, graft_with, transplant_into,
+};
 
 const PROMPTS: [&str; 2] = [
     "The capital of France is",
@@ -55,6 +61,118 @@ fn a_gguf_file_writes_the_same_text() {
             );
         }
     }
+}
+
+/// Rows in parts of uneven length, as a browser keeps blobs.
+#[derive(Default)]
+struct Parts(Vec<Vec<u8>>);
+
+impl BlockStore for Parts {
+    fn bytes(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    fn append(&mut self, blocks: &[u8]) -> Result<(), TransferError> {
+        self.0.push(blocks.to_vec());
+        Ok(())
+    }
+
+    async fn read(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, TransferError> {
+        let (mut found, mut start) = (Vec::new(), 0);
+        for part in &self.0 {
+            let end = start + part.len();
+            let place = |at: usize| at.clamp(start, end) - start;
+            found.extend_from_slice(&part[place(range.start)..place(range.end)]);
+            start = end;
+        }
+        Ok(Cow::Owned(found))
+    }
+}
+
+/// What was written, by its hash: the files are hundreds of megabytes.
+#[derive(Default)]
+struct Hashed(DefaultHasher, usize);
+
+impl Hashed {
+    fn finish(&self) -> (u64, usize) {
+        (self.0.finish(), self.1)
+    }
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        self.1 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_outside_memory_make_the_same_model_and_the_same_files() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let tokenizer = tokenizer("llama3");
+    let (target, overlap, mut memory) = rows(&source, &tokenizer, "fvt", Aids::default());
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let in_parts = || {
+        pollster::block_on(async {
+            let keep_on = async |_, _| ControlFlow::Continue(());
+            let store = |_| Ok(Parts::default());
+            transplant_into(context, &mut Combined::new(context, Fvt), store, keep_on).await
+        })
+    };
+    let mut parts = in_parts().expect("transplants");
+    memory.output = Some(memory.input.clone());
+    parts.output = Some(in_parts().expect("transplants").input);
+    let all = pollster::block_on(parts.input.chunk(0, parts.input.bytes())).expect("reads");
+    assert!(*all == *memory.input.blocks());
+    let grafted = pollster::block_on(graft(&model, &tokenizer, &memory)).expect("grafts");
+    let keep_on = async |_, _| ControlFlow::Continue(());
+    let other = pollster::block_on(graft_with(&model, &tokenizer, &parts, keep_on));
+    let other = other.expect("grafts");
+    assert_eq!(
+        greedy(&other, PROMPTS[0], 8),
+        greedy(&grafted, PROMPTS[0], 8)
+    );
+
+    let checkpoint = checkpoint();
+    let config = grafted.decoder().config();
+    let keep_on = |_, _| ControlFlow::Continue(());
+    let (mut first, mut second) = (Hashed::default(), Hashed::default());
+    let one = write_safetensors(
+        &checkpoint,
+        config,
+        &tokenizer,
+        &memory,
+        &mut first,
+        keep_on,
+    );
+    let one = pollster::block_on(one).expect("writes");
+    let two = write_safetensors(
+        &checkpoint,
+        config,
+        &tokenizer,
+        &parts,
+        &mut second,
+        keep_on,
+    );
+    assert_eq!(pollster::block_on(two).expect("writes"), one);
+    assert_eq!(first.finish(), second.finish());
+
+    let json = json("llama3");
+    let one = write_gguf(&checkpoint, &json, &memory, Hashed::default(), keep_on);
+    let one = pollster::block_on(one).expect("writes");
+    let two = write_gguf(&checkpoint, &json, &parts, Hashed::default(), keep_on);
+    let two = pollster::block_on(two).expect("writes");
+    assert_eq!(one.finish(), two.finish());
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::ops::ControlFlow;
+
 use common::{bits_per_byte, gguf_vocabulary, greedy, rows, smollm2, source, tokenizer};
 use lexigraft_models::device::read_f32;
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::initialise::FirstPieceOptions;
-use lexigraft_transfer::{Aids, Origin, check_room, graft};
+use lexigraft_transfer::{
+    Aids, Context, Head, Method, Origin, Overlap, TokenTable, check_room, graft,
+};
 
 const TEXT: &str = "The river that runs through the old town is crossed by three bridges, and the \
     oldest of them was built of stone. People who live on its banks say that the water is clear \
@@ -207,7 +211,41 @@ fn tokens_run_together_are_each_alone() {
 fn a_vocabulary_beyond_the_device_is_refused_before_it_is_made() {
     let model = smollm2();
     let source = source(model.tokenizer());
-    check_room(&model, &source, 300_000).expect("there is room");
-    let refused = check_room(&model, &source, usize::MAX).expect_err("there is none");
+    let room = |tokens, method: &str| {
+        check_room(
+            &model,
+            &source,
+            tokens,
+            method.parse().expect("is a method"),
+        )
+    };
+    room(300_000, "hypernetwork").expect("there is room");
+    let refused = room(usize::MAX, "fvt").expect_err("there is none");
     assert_eq!(refused.code(), "out-of-memory");
+}
+
+#[test]
+fn methods_say_whether_they_untie_the_head() {
+    let model = smollm2();
+    let source = source(model.tokenizer());
+    let target = TokenTable::new(model.tokenizer()).expect("reads");
+    let overlap = Overlap::new(source.tokens(), &target);
+    let context = Context {
+        source: &source,
+        target: &target,
+        overlap: &overlap,
+    };
+    let aids = Aids {
+        decoder: Some(model.decoder()),
+        ..Aids::default()
+    };
+    let keep_on = |_, _| ControlFlow::Continue(());
+    for name in ["zero", "fvt", "mean+first-piece"] {
+        let method: Method = name.parse().expect("is a method");
+        let prepared = pollster::block_on(method.prepare(context, aids, keep_on));
+        let head = prepared.expect("prepares").head();
+        assert_eq!(method.unties(), head != Head::AsSource, "{name}");
+    }
+    let method: Method = "hypernetwork".parse().expect("is a method");
+    assert!(method.unties());
 }

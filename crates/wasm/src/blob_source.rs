@@ -37,13 +37,15 @@ impl ByteSource for BlobSource {
                 error_text(&error)
             ),
         };
-        let slice = self
-            .blob
-            .slice_with_f64_and_f64(range.start as f64, range.end as f64)
-            .map_err(failed)?;
-        let buffer = JsFuture::from(slice.array_buffer()).await.map_err(failed)?;
-        Ok(Uint8Array::new(&buffer).to_vec())
+        slice(&self.blob, &range).await.map_err(failed)
     }
+}
+
+/// The bytes of `range`.
+pub(crate) async fn slice(blob: &Blob, range: &Range<u64>) -> Result<Vec<u8>, JsValue> {
+    let slice = blob.slice_with_f64_and_f64(range.start as f64, range.end as f64)?;
+    let buffer = JsFuture::from(slice.array_buffer()).await?;
+    Ok(Uint8Array::new(&buffer).to_vec())
 }
 
 /// A whole small file, such as a tokenizer or a configuration.
@@ -53,7 +55,7 @@ pub(crate) async fn read_all(blob: Blob) -> Result<Vec<u8>, CheckpointError> {
     source.read(0..len).await
 }
 
-fn error_text(error: &JsValue) -> String {
+pub(crate) fn error_text(error: &JsValue) -> String {
     error
         .dyn_ref::<js_sys::Error>()
         .map_or_else(|| format!("{error:?}"), |error| error.message().into())

@@ -22,12 +22,16 @@ impl BlobWriter {
     }
 
     fn hand_over(&mut self) -> Result<(), JsValue> {
-        let bytes = Uint8Array::from(self.pending.as_slice());
-        self.pending.clear();
-        let part = Blob::new_with_u8_array_sequence(&Array::of1(&bytes))?;
+        let part = of(&self.pending)?;
         self.parts.push(&part);
+        self.pending.clear();
         Ok(())
     }
+}
+
+/// A `Blob` of these bytes.
+pub(crate) fn of(bytes: &[u8]) -> Result<Blob, JsValue> {
+    Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(bytes)))
 }
 
 impl Write for BlobWriter {

@@ -9,7 +9,7 @@ use lexigraft_text::Tokenizer;
 use lexigraft_transfer::export::{write_gguf, write_safetensors};
 use lexigraft_transfer::{
     Aids, Context, Method, Origin, Overlap, SourceModel, TokenTable, Vocabulary, check_lossless,
-    check_room, graft_with, transplant_with,
+    check_room, graft_with, transplant_into,
 };
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -17,6 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Blob;
 
+use crate::blob_rows::BlobRows;
 use crate::blob_source::{BlobSource, read_all};
 use crate::blob_writer::BlobWriter;
 use crate::error::{IntoJs, js_error};
@@ -25,7 +26,7 @@ use crate::{WasmLanguageModel, WasmTokenizer};
 
 /// What an exported model is made of, beside the layers' file.
 pub(crate) struct Grafted {
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary<BlobRows>,
     tokenizer_json: Blob,
     report: Report,
 }
@@ -161,7 +162,7 @@ async fn run(
     method: Method,
     hypernetwork: Option<Blob>,
     progress: &Progress,
-) -> Result<(LanguageModel, Vocabulary, Report), JsValue> {
+) -> Result<(LanguageModel, Vocabulary<BlobRows>, Report), JsValue> {
     progress.begin("source").await?;
     let checkpoint = open(weights.clone()).await?;
     let tied = model.decoder().config().tied_embeddings;
@@ -169,7 +170,7 @@ async fn run(
     let source = SourceModel::read(&checkpoint, model.tokenizer(), tied, told).await;
     let source = source.map_err(IntoJs::into_js)?;
     drop(checkpoint);
-    check_room(model, &source, tokenizer.vocab_size()).map_err(IntoJs::into_js)?;
+    check_room(model, &source, tokenizer.vocab_size(), method).map_err(IntoJs::into_js)?;
 
     progress.begin("tokenizer").await?;
     let target = TokenTable::new(tokenizer).map_err(IntoJs::into_js)?;
@@ -199,7 +200,8 @@ async fn run(
     let prepared = method.prepare_with(context, aids, asked).await;
     let mut prepared = prepared.map_err(IntoJs::into_js)?;
     let asked = async |done, total| progress.ask("rows", done, total).await;
-    let vocabulary = transplant_with(context, prepared.as_mut(), asked).await;
+    let store = |_| Ok(BlobRows::default());
+    let vocabulary = transplant_into(context, prepared.as_mut(), store, asked).await;
     let vocabulary = vocabulary.map_err(IntoJs::into_js)?;
     drop(prepared);
     let report = report(method, &overlap);

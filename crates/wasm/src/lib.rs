@@ -3,6 +3,7 @@
 //! The TypeScript package `lexigraft` wraps this module; its own surface is the documented one.
 
 mod allocator;
+mod blob_rows;
 mod blob_source;
 mod blob_writer;
 mod bytes;

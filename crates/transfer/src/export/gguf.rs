@@ -9,10 +9,13 @@ use lexigraft_checkpoint::{
 use lexigraft_text::GgufVocabulary;
 
 use super::io_error;
-use crate::{StoredRows, TransferError, Vocabulary};
+use crate::{BlockStore, StoredRows, TransferError, Vocabulary};
 
 const EMBEDDING: &str = "token_embd.weight";
 const HEAD: &str = "output.weight";
+
+/// Rows that are read at once.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Copies `checkpoint` with the rows of `vocabulary` and the tokens of `tokenizer_json`; all other
 /// tensors stay as they are stored. A chat template stays too.
@@ -23,10 +26,10 @@ const HEAD: &str = "output.weight";
 /// `invalid-argument` for a file of another format, or a head with a bias, which no runtime of this
 /// format reads; `unsupported-tokenizer` as [`GgufVocabulary::from_json`]; `tokenizer-mismatch` for
 /// rows of another tokenizer; `io`; `aborted`.
-pub async fn write_gguf<S: ByteSource, W: Write>(
+pub async fn write_gguf<S: ByteSource, B: BlockStore, W: Write>(
     checkpoint: &Checkpoint<S>,
     tokenizer_json: &[u8],
-    vocabulary: &Vocabulary,
+    vocabulary: &Vocabulary<B>,
     out: W,
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<W, TransferError> {
@@ -71,7 +74,14 @@ pub async fn write_gguf<S: ByteSource, W: Write>(
     };
     for part in &parts {
         match part {
-            Part::Rows(_, rows) => rows.blocks().chunks(1 << 20).try_for_each(&mut put)?,
+            Part::Rows(_, rows) => {
+                let mut first = 0;
+                while first < rows.len() {
+                    let chunk = rows.chunk(first, CHUNK_BYTES).await?;
+                    put(&chunk)?;
+                    first += chunk.len() / rows.row_bytes();
+                }
+            }
             Part::Kept(info) => {
                 let mut result = Ok(());
                 let read = checkpoint.read_chunks(info, |chunk| {
@@ -91,12 +101,12 @@ pub async fn write_gguf<S: ByteSource, W: Write>(
 }
 
 /// A tensor of the new file.
-enum Part<'a> {
+enum Part<'a, B> {
     Kept(&'a TensorInfo),
-    Rows(&'static str, &'a StoredRows),
+    Rows(&'static str, &'a StoredRows<B>),
 }
 
-impl Part<'_> {
+impl<B: BlockStore> Part<'_, B> {
     fn description(&self) -> NewTensor {
         match self {
             Self::Kept(info) => NewTensor {
@@ -114,12 +124,12 @@ impl Part<'_> {
 }
 
 /// The tensors in the order of the file.
-fn parts<'a, S: ByteSource>(
+fn parts<'a, S: ByteSource, B: BlockStore>(
     checkpoint: &'a Checkpoint<S>,
-    vocabulary: &'a Vocabulary,
-) -> Vec<Part<'a>> {
+    vocabulary: &'a Vocabulary<B>,
+) -> Vec<Part<'a, B>> {
     let head = vocabulary.output.as_ref();
-    let mut parts: Vec<Part<'a>> = checkpoint
+    let mut parts: Vec<Part<'a, B>> = checkpoint
         .tensors()
         .filter_map(|info| match info.name.as_str() {
             EMBEDDING => Some(Part::Rows(EMBEDDING, &vocabulary.input)),

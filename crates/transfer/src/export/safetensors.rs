@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
+use lexigraft_checkpoint::dequant::dequantize;
 use lexigraft_checkpoint::{ByteSource, Checkpoint, DType, Format, quantize};
 use lexigraft_models::RopeScaling;
 use lexigraft_models::decoder::DecoderConfig;
 use serde_json::{Map, Value, json};
 
 use super::io_error;
-use crate::{StoredRows, TransferError, Vocabulary};
+use crate::{BlockStore, StoredRows, TransferError, Vocabulary};
 
 /// What stands beside the weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,16 +38,16 @@ const PARTS: [(&str, &str, bool); 9] = [
 const CHUNK: usize = 1 << 20;
 
 /// A tensor of the new file: its name and shape, and where its values are.
-struct Part<'a> {
+struct Part<'a, B> {
     name: String,
     shape: Vec<usize>,
-    values: Values<'a>,
+    values: Values<'a, B>,
 }
 
-enum Values<'a> {
+enum Values<'a, B> {
     /// A tensor of the checkpoint; rows of rotary pairs have heads of this size.
     Stored(String, Option<usize>),
-    Rows(&'a StoredRows),
+    Rows(&'a StoredRows<B>),
     Host(&'a [f32]),
 }
 
@@ -58,11 +59,11 @@ enum Values<'a> {
 ///
 /// # Errors
 /// `missing-tensor`, `unsupported-type`; `io`; `aborted`.
-pub async fn write_safetensors<S: ByteSource, W: Write>(
+pub async fn write_safetensors<S: ByteSource, B: BlockStore, W: Write>(
     checkpoint: &Checkpoint<S>,
     config: &DecoderConfig,
     tokenizer: &lexigraft_text::Tokenizer,
-    vocabulary: &Vocabulary,
+    vocabulary: &Vocabulary<B>,
     mut out: W,
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<SafetensorsFiles, TransferError> {
@@ -106,9 +107,16 @@ pub async fn write_safetensors<S: ByteSource, W: Write>(
             }
             // A vocabulary is never in `f32` as a whole.
             Values::Rows(rows) => {
-                let ids: Vec<u32> = (0..rows.len() as u32).collect();
-                for ids in ids.chunks((CHUNK / rows.columns()).max(1)) {
-                    put(&rows.gather(ids)?)?;
+                let bytes = CHUNK / rows.columns() * rows.row_bytes();
+                let mut values = Vec::new();
+                let mut first = 0;
+                while first < rows.len() {
+                    let chunk = rows.chunk(first, bytes).await?;
+                    let count = chunk.len() / rows.row_bytes();
+                    values.resize(count * rows.columns(), 0.0);
+                    dequantize(rows.dtype(), &chunk, &mut values)?;
+                    put(&values)?;
+                    first += count;
                 }
             }
             Values::Host(values) => values.chunks(CHUNK).try_for_each(&mut put)?,
@@ -121,7 +129,7 @@ pub async fn write_safetensors<S: ByteSource, W: Write>(
     })
 }
 
-impl Part<'_> {
+impl<B> Part<'_, B> {
     /// A tensor of the checkpoint in the order of this file.
     async fn stored<S: ByteSource>(
         &self,
@@ -153,18 +161,18 @@ fn halves(values: &[f32], columns: Option<usize>, head_dim: usize) -> Vec<f32> {
     out
 }
 
-fn parts<'a, S: ByteSource>(
+fn parts<'a, S: ByteSource, B: BlockStore>(
     checkpoint: &Checkpoint<S>,
     config: &DecoderConfig,
-    vocabulary: &'a Vocabulary,
-) -> Result<Vec<Part<'a>>, TransferError> {
+    vocabulary: &'a Vocabulary<B>,
+) -> Result<Vec<Part<'a, B>>, TransferError> {
     let gguf = matches!(checkpoint.format(), Format::Gguf { .. });
-    let of = |rows: &'a StoredRows, name: &str| Part {
+    let of = |rows: &'a StoredRows<B>, name: &str| Part {
         name: name.to_owned(),
         shape: vec![rows.len(), rows.columns()],
         values: Values::Rows(rows),
     };
-    let stored = |from: String, name: String, rotary: bool| -> Result<Part<'a>, TransferError> {
+    let stored = |from: String, name: String, rotary: bool| -> Result<Part<'a, B>, TransferError> {
         let info = checkpoint.tensor(&from)?;
         let head_dim = (rotary && gguf).then_some(config.head_dim);
         Ok(Part {
@@ -203,7 +211,10 @@ fn parts<'a, S: ByteSource>(
     Ok(parts)
 }
 
-fn config_json(config: &DecoderConfig, vocabulary: &Vocabulary) -> Result<Value, TransferError> {
+fn config_json<B: BlockStore>(
+    config: &DecoderConfig,
+    vocabulary: &Vocabulary<B>,
+) -> Result<Value, TransferError> {
     let scaling = match &config.rope_scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),

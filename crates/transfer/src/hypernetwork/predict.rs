@@ -149,9 +149,10 @@ impl Initialise for Predicted<'_> {
         Head::Own { bias: false }
     }
 
-    /// A browser's one thread takes half a second for them.
+    /// A browser's one thread takes a quarter of a second for them, after which a graft can report
+    /// and be stopped.
     fn batch(&self) -> usize {
-        1024
+        BATCH
     }
 
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {

@@ -12,11 +12,12 @@ pub trait Combination {
     /// The name in tables and on the command line.
     fn name(&self) -> &'static str;
 
-    /// The weights of a target token; none for the mean of all rows.
+    /// The weights of each target token; none for the mean of all rows.
     ///
     /// # Errors
     /// `invalid-argument` for an id without a token.
-    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError>;
+    fn weights(&mut self, context: Context<'_>, ids: &[u32])
+    -> Result<Vec<Weights>, TransferError>;
 }
 
 /// A [`Combination`] at work.
@@ -40,8 +41,7 @@ impl<C: Combination> Initialise for Combined<'_, C> {
 
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
         let Self { context, method } = self;
-        let weights: Result<Vec<Weights>, _> =
-            ids.iter().map(|id| method.weights(*context, *id)).collect();
+        let weights = method.weights(*context, ids);
         done(weights.and_then(|weights| sums(*context, &weights)))
     }
 }

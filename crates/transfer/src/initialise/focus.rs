@@ -2,7 +2,7 @@
 
 use super::{Combination, Context, Fvt, Weights};
 use crate::TransferError;
-use crate::vectors::{UnitVectors, sparsemax};
+use crate::vectors::{Cosines, UnitVectors, sparsemax};
 
 /// A new row is the sparsemax mixture of the shared tokens' rows, by the cosines of static vectors
 /// that were learned from text in the *target's* tokens.
@@ -12,7 +12,7 @@ use crate::vectors::{UnitVectors, sparsemax};
 pub struct Focus {
     vectors: UnitVectors,
     /// Vectors of shared tokens, and the source ids that they belong to.
-    shared: UnitVectors,
+    shared: Cosines,
     ids: Vec<u32>,
 }
 
@@ -26,7 +26,7 @@ impl Focus {
             ids.push(source);
         }
         Self {
-            shared: UnitVectors::new(values, vectors.columns()),
+            shared: Cosines::new(UnitVectors::new(values, vectors.columns())),
             vectors,
             ids,
         }
@@ -38,13 +38,18 @@ impl Combination for Focus {
         "focus"
     }
 
-    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
-        if !self.vectors.has(id as usize) || self.shared.is_empty() {
-            return Fvt.weights(context, id);
-        }
-        let cosines = self.shared.cosines(self.vectors.row(id as usize));
-        let mixture = sparsemax(&cosines);
+    fn weights(
+        &mut self,
+        context: Context<'_>,
+        ids: &[u32],
+    ) -> Result<Vec<Weights>, TransferError> {
         let source = |(place, weight): (usize, f32)| Some((*self.ids.get(place)?, weight));
-        Ok(mixture.into_iter().filter_map(source).collect())
+        self.shared.for_each(&self.vectors, ids, |id, cosines| {
+            if cosines.is_empty() {
+                return Fvt::of(context, id);
+            }
+            let mixture = sparsemax(cosines);
+            Ok(mixture.into_iter().filter_map(source).collect())
+        })
     }
 }

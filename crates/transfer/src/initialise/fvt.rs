@@ -11,14 +11,28 @@ use crate::TransferError;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fvt;
 
+impl Fvt {
+    /// The weights of one token.
+    ///
+    /// # Errors
+    /// `invalid-argument` for an id without a token.
+    pub fn of(context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
+        let pieces = context.source.pieces(context.bytes(id)?);
+        let weight = 1.0 / pieces.len().max(1) as f32;
+        Ok(pieces.into_iter().map(|piece| (piece, weight)).collect())
+    }
+}
+
 impl Combination for Fvt {
     fn name(&self) -> &'static str {
         "fvt"
     }
 
-    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
-        let pieces = context.source.pieces(context.bytes(id)?);
-        let weight = 1.0 / pieces.len().max(1) as f32;
-        Ok(pieces.into_iter().map(|piece| (piece, weight)).collect())
+    fn weights(
+        &mut self,
+        context: Context<'_>,
+        ids: &[u32],
+    ) -> Result<Vec<Weights>, TransferError> {
+        ids.iter().map(|id| Self::of(context, *id)).collect()
     }
 }

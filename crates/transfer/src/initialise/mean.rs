@@ -12,7 +12,12 @@ impl Combination for Mean {
         "mean"
     }
 
-    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
-        context.bytes(id).map(|_| Weights::new())
+    fn weights(
+        &mut self,
+        context: Context<'_>,
+        ids: &[u32],
+    ) -> Result<Vec<Weights>, TransferError> {
+        let none = |id: &u32| context.bytes(*id).map(|_| Weights::new());
+        ids.iter().map(none).collect()
     }
 }

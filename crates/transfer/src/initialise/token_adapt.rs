@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use super::{Context, Initialise, RowsFuture, Weights, sums};
 use crate::TransferError;
-use crate::vectors::{UnitVectors, softmax};
+use crate::vectors::{Cosines, UnitVectors, largest, softmax};
 
 /// What embeds a text as a vector.
 pub trait TextVectors {
@@ -65,7 +65,7 @@ pub struct TokenAdapt<'c> {
     context: Context<'c>,
     encoder: &'c dyn TextVectors,
     /// Of the source's tokens, by id.
-    source: UnitVectors,
+    source: Cosines,
     options: TokenAdaptOptions,
 }
 
@@ -103,17 +103,17 @@ impl<'c> TokenAdapt<'c> {
         Ok(Self {
             context,
             encoder,
-            source: UnitVectors::new(values, columns),
+            source: Cosines::new(UnitVectors::new(values, columns)),
             options,
         })
     }
 
-    /// The weights of a token whose vector is `query`.
-    fn weights(&self, bytes: &[u8], query: &[f32]) -> Weights {
+    /// The weights of a token, from its cosines with the source's tokens.
+    fn weights(&self, bytes: &[u8], cosines: &[f32]) -> Weights {
         let options = self.options;
         let source = self.context.source;
         let pieces = source.pieces(bytes);
-        let cosine = |id: &u32| crate::vectors::dot(self.source.row(*id as usize), query);
+        let cosine = |id: &u32| cosines.get(*id as usize).copied().unwrap_or(0.0);
         let similar = softmax(&pieces.iter().map(cosine).collect::<Vec<f32>>(), 1.0);
         let length = |id: &u32| source.tokens().bytes(*id).map_or(0, <[u8]>::len) as f32;
         let shares = pieces
@@ -125,7 +125,7 @@ impl<'c> TokenAdapt<'c> {
             .map(|(a, b)| (a + b) / 2.0)
             .collect();
         let local = softmax(&both, options.temperature);
-        let mut nearest = self.source.nearest(query, options.neighbours);
+        let mut nearest = largest(cosines, options.neighbours);
         let alike = nearest
             .iter()
             .filter(|(_, cosine)| *cosine >= options.least)
@@ -158,15 +158,20 @@ impl Initialise for TokenAdapt<'_> {
 
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
         Box::pin(async move {
-            let mut weights = Vec::with_capacity(ids.len());
+            let (mut vectors, mut columns) = (Vec::new(), 1);
             for id in ids {
                 let bytes = self.context.bytes(*id)?;
                 let vector = self.encoder.embed(&String::from_utf8_lossy(bytes)).await?;
-                let columns = vector.len();
-                let query = UnitVectors::new(vector, columns);
-                weights.push(self.weights(bytes, query.row(0)));
+                columns = vector.len();
+                vectors.extend(vector);
             }
-            sums(self.context, &weights)
+            let queries = UnitVectors::new(vectors, columns);
+            let places: Vec<u32> = (0..ids.len() as u32).collect();
+            let weights = self.source.for_each(&queries, &places, |place, cosines| {
+                let id = ids.get(place as usize).copied().unwrap_or(u32::MAX);
+                Ok(self.weights(self.context.bytes(id)?, cosines))
+            });
+            sums(self.context, &weights?)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Combination, Context, Fvt, Weights};
 use crate::TransferError;
-use crate::vectors::{UnitVectors, procrustes, softmax};
+use crate::vectors::{Cosines, UnitVectors, largest, procrustes, softmax};
 
 /// A new row is the softmax mixture of the `neighbours` rows whose tokens are nearest in a space of
 /// static vectors.
@@ -15,7 +15,7 @@ use crate::vectors::{UnitVectors, procrustes, softmax};
 pub struct Wechsel {
     target: UnitVectors,
     /// Of the source's tokens that have one, in the target's space.
-    source: UnitVectors,
+    source: Cosines,
     ids: Vec<u32>,
     neighbours: usize,
     temperature: f32,
@@ -60,7 +60,7 @@ impl Wechsel {
         }
         Ok(Self {
             target,
-            source: UnitVectors::new(values, columns),
+            source: Cosines::new(UnitVectors::new(values, columns)),
             ids,
             neighbours: NEIGHBOURS,
             temperature: TEMPERATURE,
@@ -84,16 +84,21 @@ impl Combination for Wechsel {
         "wechsel"
     }
 
-    fn weights(&mut self, context: Context<'_>, id: u32) -> Result<Weights, TransferError> {
-        if !self.target.has(id as usize) || self.source.is_empty() {
-            return Fvt.weights(context, id);
-        }
-        let query = self.target.row(id as usize);
-        let nearest = self.source.nearest(query, self.neighbours);
-        let cosines: Vec<f32> = nearest.iter().map(|(_, cosine)| *cosine).collect();
-        let weights = softmax(&cosines, self.temperature);
-        let places = nearest.iter().map(|(place, _)| *place);
+    fn weights(
+        &mut self,
+        context: Context<'_>,
+        ids: &[u32],
+    ) -> Result<Vec<Weights>, TransferError> {
         let source = |(place, weight): (usize, f32)| Some((*self.ids.get(place)?, weight));
-        Ok(places.zip(weights).filter_map(source).collect())
+        self.source.for_each(&self.target, ids, |id, cosines| {
+            if cosines.is_empty() {
+                return Fvt::of(context, id);
+            }
+            let nearest = largest(cosines, self.neighbours);
+            let cosines: Vec<f32> = nearest.iter().map(|(_, cosine)| *cosine).collect();
+            let weights = softmax(&cosines, self.temperature);
+            let places = nearest.iter().map(|(place, _)| *place);
+            Ok(places.zip(weights).filter_map(source).collect())
+        })
     }
 }
