@@ -165,7 +165,17 @@ impl<B: BlockStore> StoredRows<B> {
         let last = first.saturating_add(rows).min(self.len());
         let first = first.min(last);
         let range = first * self.row_bytes..last * self.row_bytes;
-        self.blocks.read(range).await
+        let wanted = range.len();
+        let read = self.blocks.read(range).await?;
+        // A store that answers short would shift all rows that follow.
+        if read.len() != wanted {
+            return Err(CheckpointError::Malformed(format!(
+                "{wanted} bytes of the vocabulary's rows were asked for and {} came",
+                read.len()
+            ))
+            .into());
+        }
+        Ok(read)
     }
 
     /// Appends all of `rows`, as they are stored.

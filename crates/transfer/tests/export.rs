@@ -12,7 +12,7 @@ use lexigraft_checkpoint::{Checkpoint, MemorySource};
 use lexigraft_decode::{LanguageModel, LoadOptions};
 use lexigraft_models::{ComputeDevice, DeviceKind};
 use lexigraft_transfer::export::{write_gguf, write_safetensors};
-use lexigraft_transfer::initialise::{Combined, Fvt};
+use lexigraft_transfer::initialise::{Combined, Fvt, Mean};
 use lexigraft_transfer::{
     Aids, BlockStore, Context, TransferError, graft, graft_with, transplant_into,
 };
@@ -130,6 +130,30 @@ fn rows_outside_memory_make_the_same_model_and_the_same_files() {
         })
     };
     let mut parts = in_parts().expect("transplants");
+    // Half a store is noticed, and no row is shifted.
+    struct Short(Parts);
+    impl BlockStore for Short {
+        fn bytes(&self) -> usize {
+            self.0.bytes()
+        }
+
+        fn append(&mut self, blocks: &[u8]) -> Result<(), TransferError> {
+            self.0.append(blocks)
+        }
+
+        async fn read(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, TransferError> {
+            self.0.read(range.start..range.end - 1).await
+        }
+    }
+    let short = pollster::block_on(async {
+        let keep_on = async |_, _| ControlFlow::Continue(());
+        let store = |_| Ok(Short(Parts::default()));
+        let short =
+            transplant_into(context, &mut Combined::new(context, Mean), store, keep_on).await;
+        let keep_on = async |_, _| ControlFlow::Continue(());
+        graft_with(&model, &tokenizer, &short.expect("transplants"), keep_on).await
+    });
+    assert_eq!(short.expect_err("is refused").code(), "bad-checkpoint");
     memory.output = Some(memory.input.clone());
     parts.output = Some(in_parts().expect("transplants").input);
     let all = pollster::block_on(parts.input.chunk(0, parts.input.bytes())).expect("reads");
