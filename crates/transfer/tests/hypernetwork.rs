@@ -10,6 +10,7 @@ use common::{checkpoint, smollm2, source, tokenizer};
 use lexigraft_checkpoint::{Checkpoint, MemorySource};
 use lexigraft_decode::LanguageModel;
 use lexigraft_models::ModelError;
+use lexigraft_models::decoder::Prefixes;
 use lexigraft_models::device::read_f32;
 use lexigraft_models::hypernetwork::{
     Hypernetwork, HypernetworkConfig, fingerprint, memory_tensors,
@@ -136,7 +137,9 @@ fn the_head_sees_state_first_last_mean_and_count() {
     let pieces = [504u32, 1750, 282];
     let rows = source.input().gather(&pieces).expect("gathers");
     let decoder = model.decoder();
-    let state = pollster::block_on(decoder.last_states(rows.clone(), 3, 2)).expect("runs");
+    let state =
+        pollster::block_on(decoder.last_states(rows.clone(), &Prefixes::new([&pieces[..]]), 2))
+            .expect("runs");
     let square = state.iter().map(|x| x * x).sum::<f32>() / HIDDEN as f32;
     let scale = 1.0 / (square + decoder.config().norm_eps as f32).sqrt();
     let mean = |i: usize| (rows[i] + rows[HIDDEN + i] + rows[2 * HIDDEN + i]) / 3.0;
@@ -156,8 +159,8 @@ fn the_head_sees_state_first_last_mean_and_count() {
             if copied { 1.0 } else { 0.0 }
         };
         let network = load(network_file(&base_of(&source), head), &model).expect("loads");
-        let made =
-            pollster::block_on(network.rows(decoder, &pieces, rows.clone(), 3)).expect("predicts");
+        let made = pollster::block_on(network.rows(decoder, &[pieces.to_vec()], &rows));
+        let made = made.expect("predicts");
         let seen = if part == 4 { 32 } else { HIDDEN };
         for i in 0..seen {
             let found = (made.input[i] - mean(i)) / 0.1;
@@ -185,9 +188,9 @@ fn what_is_remembered_of_a_string_is_added_to_what_the_head_says() {
     let memory = memory_tensors(columns, &keys, &rows).expect("fits");
     let file = network_file_with(&base_of(&source), |_| 0.0, Some(memory.clone()));
     let network = load(file, &model).expect("loads");
-    let pieces = [504u32, 1750, 282, 504, 282, 1750];
-    let rows = source.input().gather(&pieces).expect("gathers");
-    let made = network.rows(model.decoder(), &pieces, rows.clone(), 3);
+    let pieces = [vec![504u32, 1750, 282], vec![504, 282, 1750]];
+    let rows = source.input().gather(&pieces.concat()).expect("gathers");
+    let made = network.rows(model.decoder(), &pieces, &rows);
     let made = pollster::block_on(made).expect("predicts");
     for i in 0..HIDDEN {
         let column: Vec<f32> = rows.iter().skip(i).step_by(HIDDEN).copied().collect();
@@ -292,13 +295,13 @@ fn rows_of_held_out_tokens_are_nearer_than_fvts() {
         let find = |token: &str| model.tokenizer().id_of(token).expect("is a token");
         let whole = find(&format!("{left}{right}"));
         if held_out(source.tokens().bytes(whole).expect("has bytes")) {
-            pieces.extend([find(left), find(right)]);
+            pieces.push(vec![find(left), find(right)]);
             wanted.push(whole);
         }
     }
     assert!(wanted.len() > 1500);
-    let gathered = source.input().gather(&pieces).expect("gathers");
-    let rows = pollster::block_on(network.rows(model.decoder(), &pieces, gathered.clone(), 2));
+    let gathered = source.input().gather(&pieces.concat()).expect("gathers");
+    let rows = pollster::block_on(network.rows(model.decoder(), &pieces, &gathered));
     let rows = rows.expect("predicts").input;
     let wanted = source.input().gather(&wanted).expect("gathers");
     let cosine = |a: &[f32], b: &[f32]| {
@@ -323,7 +326,7 @@ fn rows_of_held_out_tokens_are_nearer_than_fvts() {
 }
 
 /// The oracle of the batched path is the decoder itself: all blocks and the last norm, one sequence
-/// at a time.
+/// at a time. The batched path has a beginning that sequences share once.
 #[test]
 fn states_of_sequences_are_those_of_the_decoder() {
     let model = smollm2();
@@ -333,16 +336,27 @@ fn states_of_sequences_are_those_of_the_decoder() {
     let norm = checkpoint.tensor("output_norm.weight").expect("is there");
     let norm = checkpoint.read_f32(norm, |_| ControlFlow::Continue(()));
     let norm = pollster::block_on(norm).expect("reads");
-    let sequences: [[u32; 4]; 3] = [[504, 1750, 282, 260], [28, 339, 512, 100], [9, 9, 4000, 31]];
+    let sequences: [&[u32]; 6] = [
+        &[504, 1750, 282, 260],
+        &[504, 1750, 512],
+        &[28, 339, 512, 100, 9],
+        &[504, 339],
+        &[504, 1750],
+        &[9, 9, 4000, 31],
+    ];
+    let prefixes = Prefixes::new(sequences);
+    assert_eq!(prefixes.len(), 4 + 1 + 5 + 1 + 4);
     let ids = sequences.concat();
-    let rows = source.input().gather(&ids).expect("gathers");
+    let places: Vec<u32> = prefixes.firsts().iter().map(|at| ids[*at]).collect();
+    let rows = source.input().gather(&places).expect("gathers");
     let layers = decoder.config().layers;
-    let states = pollster::block_on(decoder.last_states(rows, 4, layers)).expect("runs");
+    let states = pollster::block_on(decoder.last_states(rows, &prefixes, layers)).expect("runs");
+    assert_eq!(states.len(), sequences.len() * HIDDEN);
     for (sequence, state) in sequences.iter().zip(states.chunks_exact(HIDDEN)) {
-        let mut cache = decoder.new_cache(4).expect("fits");
+        let mut cache = decoder.new_cache(sequence.len()).expect("fits");
         let hidden = decoder.forward(sequence, &mut cache).expect("runs");
         let want = pollster::block_on(read_f32(hidden)).expect("reads");
-        let want = &want[3 * HIDDEN..];
+        let want = &want[(sequence.len() - 1) * HIDDEN..];
         let square = state.iter().map(|x| x * x).sum::<f32>() / HIDDEN as f32;
         let scale = 1.0 / (square + decoder.config().norm_eps as f32).sqrt();
         let found: Vec<f32> = state

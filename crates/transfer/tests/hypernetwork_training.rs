@@ -285,7 +285,8 @@ fn a_run_goes_on_with_head_and_memory_of_a_file() {
             let mut said = Vec::new();
             for key in &asked {
                 let pieces = source.input().gather(key).expect("gathers");
-                let rows = network.rows(own.decoder(), key, pieces, key.len()).await;
+                let tokens = std::slice::from_ref(key);
+                let rows = network.rows(own.decoder(), tokens, &pieces).await;
                 let rows = rows.expect("predicts");
                 said.push([rows.input, rows.output].concat());
             }

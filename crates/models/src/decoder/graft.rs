@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use lexigraft_kernels::ops;
 
-use super::Decoder;
+use super::{Decoder, Prefixes};
 use crate::{Embedding, Linear, ModelError};
 
 impl Decoder {
@@ -61,7 +61,8 @@ impl Decoder {
             lexigraft_kernels::gpu::begin(0, ids, self.device.burn())?;
         }
         let rows = ops::to_host(self.embedding.forward(ids)).await?;
-        let states = self.last_states(rows, 1, self.blocks.len()).await?;
+        let alone = Prefixes::alone(ids.len());
+        let states = self.last_states(rows, &alone, self.blocks.len()).await?;
         let shape = [ids.len(), self.config.hidden_size];
         let states = ops::from_host(states, shape, self.device.burn());
         Ok(self.norm.forward(states))

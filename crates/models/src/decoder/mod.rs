@@ -12,6 +12,7 @@ mod config;
 mod embedded;
 mod graft;
 pub mod llama;
+mod prefixes;
 mod sequences;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use block::DecoderBlock;
 pub use branches::Branch;
 pub use cache::KvCache;
 pub use config::DecoderConfig;
+pub use prefixes::Prefixes;
 
 /// The families that [`DecoderConfig::from_checkpoint`] knows, for messages.
 pub const FAMILIES: &str = "llama";

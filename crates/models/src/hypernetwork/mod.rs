@@ -19,7 +19,7 @@ use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
 use lexigraft_kernels::ops;
 
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, Prefixes};
 use crate::loader::WeightLoader;
 use crate::{Linear, LoadProgress, ModelError};
 
@@ -110,90 +110,85 @@ impl Hypernetwork {
         &self.config
     }
 
-    /// Rows of tokens of `count` pieces each, two to [`MAX_PIECES`], from the ids of the pieces,
-    /// `[tokens, count]`, and the base model's rows of them, `[tokens, count, hidden]`. `base` is the
-    /// decoder that it was loaded for.
+    /// Rows of tokens of two to [`MAX_PIECES`] pieces each, from the ids of their pieces and the base
+    /// model's rows of these, one token after the other, `[pieces of all tokens, hidden]`. `base` is
+    /// the decoder that it was loaded for.
+    ///
+    /// The blocks run once for each beginning that tokens share.
     ///
     /// # Errors
-    /// `invalid-argument` for another number of pieces or values that are not whole tokens.
+    /// `invalid-argument` for another number of pieces or of rows.
     pub async fn rows(
         &self,
         base: &Decoder,
-        ids: &[u32],
-        pieces: Vec<f32>,
-        count: usize,
+        tokens: &[Vec<u32>],
+        pieces: &[f32],
     ) -> Result<HypernetworkRows, ModelError> {
         let hidden = self.config.hidden;
-        let fits = (2..=MAX_PIECES).contains(&count)
-            && ids.len().is_multiple_of(count)
-            && ids.len().checked_mul(hidden) == Some(pieces.len());
-        if !fits {
+        let count: usize = tokens.iter().map(Vec::len).sum();
+        let fits = |token: &Vec<u32>| (2..=MAX_PIECES).contains(&token.len());
+        if !tokens.iter().all(fits) || count.checked_mul(hidden) != Some(pieces.len()) {
             return Err(ModelError::InvalidArgument(format!(
-                "{} pieces and {} values in tokens of {count} pieces; a hypernetwork takes 2 to \
-                 {MAX_PIECES} pieces of {hidden} values",
-                ids.len(),
-                pieces.len()
+                "{} values for {} tokens of {count} pieces; a hypernetwork takes 2 to {MAX_PIECES} \
+                 pieces of {hidden} values each",
+                pieces.len(),
+                tokens.len()
             )));
         }
-        let tokens = ids.len() / count;
+        let prefixes = Prefixes::new(tokens.iter().map(Vec::as_slice));
+        let mut rows = Vec::with_capacity(prefixes.len() * hidden);
+        for first in prefixes.firsts() {
+            let row = pieces.get(first * hidden..(first + 1) * hidden);
+            rows.extend_from_slice(row.unwrap_or_default());
+        }
         let states = base
-            .last_states(pieces.clone(), count, self.config.layers)
+            .last_states(rows, &prefixes, self.config.layers)
             .await?;
-        let features = self.features(&states, &pieces, count);
+        let mut features = Vec::with_capacity(tokens.len() * (FEATURES * hidden + COUNTS));
+        let states = states.chunks_exact(hidden);
+        for (state, pieces) in states.zip(of_tokens(tokens, pieces, hidden)) {
+            self.features(state, pieces, &mut features);
+        }
         let features: Tensor<2> = ops::from_host(
             features,
-            [tokens, FEATURES * hidden + COUNTS],
+            [tokens.len(), FEATURES * hidden + COUNTS],
             base.device().burn(),
         );
         let mut raw = ops::to_host(self.head.forward(features)).await?;
-        for (raw, ids) in raw
-            .chunks_exact_mut(2 * hidden + 2)
-            .zip(ids.chunks_exact(count))
-        {
+        for (raw, ids) in raw.chunks_exact_mut(2 * hidden + 2).zip(tokens) {
             self.memory.add(ids, raw)?;
         }
-        let mut input = Vec::with_capacity(tokens * hidden);
-        let mut output = Vec::with_capacity(tokens * hidden);
+        let mut input = Vec::with_capacity(tokens.len() * hidden);
+        let mut output = Vec::with_capacity(tokens.len() * hidden);
         let raw = raw.chunks_exact(2 * hidden + 2);
-        for (raw, pieces) in raw.zip(pieces.chunks_exact(count * hidden)) {
-            self.combine(raw, pieces, count, &mut input, &mut output);
+        for (raw, pieces) in raw.zip(of_tokens(tokens, pieces, hidden)) {
+            self.combine(raw, pieces, &mut input, &mut output);
         }
         Ok(HypernetworkRows { input, output })
     }
 
-    /// What the head sees of each token: `[tokens, FEATURES * hidden + COUNTS]`.
-    fn features(&self, states: &[f32], pieces: &[f32], count: usize) -> Vec<f32> {
+    /// Appends what the head sees of a token: `FEATURES * hidden + COUNTS` elements.
+    fn features(&self, state: &[f32], pieces: &[f32], features: &mut Vec<f32>) {
         let hidden = self.config.hidden;
-        let tokens = states.len() / hidden.max(1);
-        let mut features = Vec::with_capacity(tokens * (FEATURES * hidden + COUNTS));
-        let tokens = states.chunks_exact(hidden);
-        for (state, pieces) in tokens.zip(pieces.chunks_exact(count * hidden)) {
-            let square: f32 = state.iter().map(|x| x * x).sum();
-            let scale = 1.0 / (square / hidden as f32 + self.norm_eps).sqrt();
-            features.extend(state.iter().map(|x| x * scale));
-            for at in [0, count - 1] {
-                let row = pieces.iter().skip(at * hidden).zip(&self.spread);
-                features.extend(row.map(|(x, spread)| x / spread));
-            }
-            for (i, spread) in self.spread.iter().enumerate() {
-                let sum: f32 = pieces.iter().skip(i).step_by(hidden).sum();
-                features.push(sum / count as f32 / spread);
-            }
-            features.extend((0..COUNTS).map(|at| if at == count { 1.0 } else { 0.0 }));
+        let count = pieces.len() / hidden.max(1);
+        let square: f32 = state.iter().map(|x| x * x).sum();
+        let scale = 1.0 / (square / hidden as f32 + self.norm_eps).sqrt();
+        features.extend(state.iter().map(|x| x * scale));
+        for at in [0, count.saturating_sub(1)] {
+            let row = pieces.iter().skip(at * hidden).zip(&self.spread);
+            features.extend(row.map(|(x, spread)| x / spread));
         }
-        features
+        for (i, spread) in self.spread.iter().enumerate() {
+            let sum: f32 = pieces.iter().skip(i).step_by(hidden).sum();
+            features.push(sum / count as f32 / spread);
+        }
+        features.extend((0..COUNTS).map(|at| if at == count { 1.0 } else { 0.0 }));
     }
 
     /// The two rows of one token from what the head says of it.
-    fn combine(
-        &self,
-        raw: &[f32],
-        pieces: &[f32],
-        count: usize,
-        input: &mut Vec<f32>,
-        output: &mut Vec<f32>,
-    ) {
+    fn combine(&self, raw: &[f32], pieces: &[f32], input: &mut Vec<f32>, output: &mut Vec<f32>) {
         let hidden = self.config.hidden;
+        let count = pieces.len() / hidden.max(1);
         let (of_input, rest) = raw.split_at(hidden);
         let (of_output, rest) = rest.split_at(hidden);
         let [gate, bias] = *rest else {
@@ -210,4 +205,17 @@ impl Hypernetwork {
             output.push(mean + of_output * spread + gate * (first - mean) + bias * direction);
         }
     }
+}
+
+/// The rows of the pieces of each token.
+fn of_tokens<'a>(
+    tokens: &'a [Vec<u32>],
+    mut pieces: &'a [f32],
+    hidden: usize,
+) -> impl Iterator<Item = &'a [f32]> {
+    tokens.iter().map(move |token| {
+        let (own, rest) = pieces.split_at(pieces.len().min(token.len() * hidden));
+        pieces = rest;
+        own
+    })
 }

@@ -1,7 +1,5 @@
 //! Rows from a trained hypernetwork.
 
-use std::collections::BTreeMap;
-
 use lexigraft_models::decoder::Decoder;
 use lexigraft_models::hypernetwork::{Hypernetwork, MAX_PIECES, fingerprint};
 
@@ -89,7 +87,8 @@ impl<'c> Predictor<'c> {
         let hidden = source.hidden();
         let mut input = vec![0f32; tokens.len() * hidden];
         let mut output = input.clone();
-        let mut groups: BTreeMap<usize, Vec<(usize, Vec<u32>)>> = BTreeMap::new();
+        let mut places = Vec::new();
+        let mut taken_apart = Vec::new();
         let slots = input
             .chunks_exact_mut(hidden)
             .zip(output.chunks_exact_mut(hidden));
@@ -106,22 +105,16 @@ impl<'c> Predictor<'c> {
                 }
                 _ => {
                     pieces.truncate(MAX_PIECES);
-                    let group = groups.entry(pieces.len()).or_default();
-                    group.push((place, pieces));
+                    places.push(place);
+                    taken_apart.push(pieces);
                 }
             }
         }
-        for (count, group) in &groups {
-            for batch in group.chunks(BATCH) {
-                let pieces: Vec<u32> = batch.iter().flat_map(|(_, ids)| ids).copied().collect();
-                let rows = source.input().gather(&pieces)?;
-                let made = self
-                    .network
-                    .rows(self.decoder, &pieces, rows, *count)
-                    .await?;
-                place(batch, &made.input, hidden, &mut input);
-                place(batch, &made.output, hidden, &mut output);
-            }
+        for (places, tokens) in places.chunks(BATCH).zip(taken_apart.chunks(BATCH)) {
+            let rows = source.input().gather(&tokens.concat())?;
+            let made = self.network.rows(self.decoder, tokens, &rows).await?;
+            put(places, &made.input, hidden, &mut input);
+            put(places, &made.output, hidden, &mut output);
         }
         Ok(Rows {
             input,
@@ -131,10 +124,10 @@ impl<'c> Predictor<'c> {
     }
 }
 
-/// Puts the rows of a batch where their tokens are.
-fn place(batch: &[(usize, Vec<u32>)], rows: &[f32], hidden: usize, out: &mut [f32]) {
-    for ((at, _), row) in batch.iter().zip(rows.chunks_exact(hidden)) {
-        if let Some(slot) = out.chunks_exact_mut(hidden).nth(*at) {
+/// Puts rows where their tokens are.
+fn put(places: &[usize], rows: &[f32], hidden: usize, out: &mut [f32]) {
+    for (at, row) in places.iter().zip(rows.chunks_exact(hidden)) {
+        if let Some(slot) = out.get_mut(at * hidden..(at + 1) * hidden) {
             slot.copy_from_slice(row);
         }
     }

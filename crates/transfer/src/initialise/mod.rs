@@ -85,7 +85,8 @@ pub trait Initialise {
     }
 
     /// Tokens whose rows are made at once; in `f32`, 2048 are 4.7 MB of a hidden size of 576.
-    /// Between batches a caller hears of progress and may stop, so a slow method takes fewer.
+    /// Between batches a caller hears of progress and may stop, so a slow method takes fewer. Tokens
+    /// of a batch begin alike where they can.
     fn batch(&self) -> usize {
         2048
     }
