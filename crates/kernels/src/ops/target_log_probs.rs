@@ -20,11 +20,8 @@ pub fn target_log_probs(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
             Ok(logits) => {
                 let rows = logits.values().chunks_exact(vocab.max(1));
                 let out = rows.zip(targets).map(|(row, &target)| {
-                    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                    // In double precision: a vocabulary is a long sum.
-                    let sum: f64 = row.iter().map(|x| f64::from((x - most).exp())).sum();
                     let logit = row.get(target as usize).copied().unwrap_or(f32::NAN);
-                    (f64::from(logit - most) - sum.ln()) as f32
+                    (f64::from(logit) - crate::cpu::log_sum_exp(row)) as f32
                 });
                 return super::host::tensor(out.collect(), [tokens]);
             }
