@@ -1,12 +1,14 @@
 // Element by element: out = a + b.
 //
-// a, b, out  [p[COUNT]] f32
+// a, out  [p[COUNT]] f32
+// b       [p[COUNT]] f32; with the feature REPEATED [p[PERIOD]], again and again
 // Workgroup: 64 invocations, an element each; grid.x over the elements, p[STRIDE] workgroups a row
 // of the grid, which has as many rows as it takes.
 // Needs nothing beyond WebGPU's default limits.
 
 const COUNT: u32 = 0u;
 const STRIDE: u32 = 1u;
+const PERIOD: u32 = 2u;
 
 @group(0) @binding(0) var<storage, read> p: array<u32>;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -20,6 +22,10 @@ fn main(
 ) {
     let i = (group.y * p[STRIDE] + group.x) * 64u + at;
     if i < p[COUNT] {
+//#if REPEATED
+        out[i] = a[i] + b[i % p[PERIOD]];
+//#else
         out[i] = a[i] + b[i];
+//#endif
     }
 }

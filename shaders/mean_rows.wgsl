@@ -1,8 +1,8 @@
-// The mean of all rows: out = (x[0] + x[1] + ...) / rows.
+// The mean of the rows of each text: out = (x[0] + x[1] + ...) / rows.
 //
-// x       [p[ROWS], p[WIDTH]] f32
-// out     [p[WIDTH]] f32
-// Workgroup: 64 invocations, a column each; grid.x over columns.
+// x       [texts * p[ROWS], p[WIDTH]] f32
+// out     [texts, p[WIDTH]] f32
+// Workgroup: 64 invocations, a column each; grid.x over columns, grid.y over texts.
 // Needs nothing beyond WebGPU's default limits.
 
 const ROWS: u32 = 0u;
@@ -22,9 +22,10 @@ fn main(
     if column >= width {
         return;
     }
+    let first = group.y * p[ROWS];
     var sum = 0.0;
-    for (var row = 0u; row < p[ROWS]; row++) {
+    for (var row = first; row < first + p[ROWS]; row++) {
         sum += x[row * width + column];
     }
-    out[column] = sum / f32(p[ROWS]);
+    out[group.y * width + column] = sum / f32(p[ROWS]);
 }

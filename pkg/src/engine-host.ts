@@ -3,6 +3,7 @@ import { watchDevices } from "./device-loss.js";
 import { type EngineEnvironment, type StartedEngine, startEngine } from "./engine.js";
 import { isTrap, LexigraftError, memoryRanOut, toLexigraftError, toRecord } from "./errors.js";
 import { Constraints } from "./host-constraints.js";
+import { embedAll } from "./host-embed.js";
 import { type Fetcher, fetchAll, fileGetter } from "./host-files.js";
 import { exportModel, graftParts, runGraft } from "./host-graft.js";
 import { JobQueue } from "./job-queue.js";
@@ -291,15 +292,7 @@ export class EngineHost {
     },
     embed: async ({ handle, texts }, { signal }) => {
       const { model, queue } = this.#encoder(handle);
-      return queue.run(signal, async (running) => {
-        const vectors: Float32Array[] = [];
-        for (const text of texts) {
-          throwIfAborted(running);
-          vectors.push(await model.embed(text));
-          await yieldToEventLoop();
-        }
-        return vectors;
-      });
+      return queue.run(signal, (running) => embedAll(model, texts, running));
     },
     tokenizeForEncoder: async ({ handle, text }) => this.#encoder(handle).model.tokenize(text),
     see: async ({ handle, picture, options }, { signal, emit }) => {

@@ -299,7 +299,10 @@ export type EncoderOptions = LoadOptions;
 /** A model that turns text into vectors of length 1. */
 export interface Encoder extends AsyncDisposable {
   readonly info: Readonly<EncoderInfo>;
-  /** One vector per text, each `info.hiddenSize` long. */
+  /**
+   * One vector per text, each `info.hiddenSize` long. Give all texts at once: those of as many tokens run together,
+   * and the engine can be stopped between batches of at most 64.
+   */
   embed(text: string | readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
   tokenize(text: string): Promise<Uint32Array>;
   dispose(): Promise<void>;

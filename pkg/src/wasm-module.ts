@@ -154,7 +154,7 @@ export interface WasmGeneration {
 
 export interface WasmEncoder {
   info(): EncoderInfo;
-  embed(text: string): Promise<Float32Array>;
+  embed(texts: string[]): Promise<Float32Array[]>;
   tokenize(text: string): Uint32Array;
   free(): void;
 }

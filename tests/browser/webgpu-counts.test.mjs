@@ -68,3 +68,22 @@ test("a drawn token reads back the likeliest alone", async (t) => {
   assert.equal(counts.bytesReadBack, 8 * 40);
   assert.equal(counts.buffers + counts.shaders + counts.pipelines, 0);
 });
+
+test("texts of as many tokens share their launches and a readback", async (t) => {
+  const counted = async (texts) => {
+    const before = await page.call("countedGpu");
+    await page.call("embed", `/models/${models.minilm}`, texts);
+    const after = await page.call("countedGpu");
+    return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - before[name]]));
+  };
+  const words = ["red", "blue", "green", "black", "white", "brown", "gold", "pink"];
+  const texts = words.flatMap((first) => words.map((second) => `a ${first} and a ${second} house`));
+  // Loading is counted too, and is the same for all.
+  for (const some of [texts.slice(0, 1), texts]) await counted(some);
+  const [one, all] = [await counted(texts.slice(0, 1)), await counted(texts)];
+  t.diagnostic(JSON.stringify({ one, all }));
+  assert.equal(all.dispatches, one.dispatches);
+  assert.equal(all.submissions, one.submissions);
+  assert.equal(all.readbacks, one.readbacks);
+  assert.equal(all.bytesReadBack - one.bytesReadBack, 63 * 384 * 4);
+});

@@ -13,7 +13,8 @@ struct Output {
 
 pub async fn run(args: &EmbedArgs) -> Result<(), CliError> {
     let encoder = load::text_encoder(&args.model, &args.device).await?;
-    let embedding = encoder.embed(&args.text).await?;
+    let embeddings = encoder.embed(&[&args.text]).await?;
+    let embedding = embeddings.concat();
     let mut stdout = std::io::stdout().lock();
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string(&Output { embedding })?)?;

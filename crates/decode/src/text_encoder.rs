@@ -84,9 +84,13 @@ impl TextEncoder {
             .encode_truncated(text, self.info.max_length)?)
     }
 
-    /// The embedding `[hidden]` of a text, of length one. An empty text has one too.
-    pub async fn embed(&self, text: &str) -> Result<Vec<f32>, DecodeError> {
-        let ids = self.tokenize(text)?;
+    /// The embeddings `[hidden]` of texts, of length one each. An empty text has one too.
+    ///
+    /// Texts of as many tokens run together; what a text's embedding is does not depend on the others,
+    /// but for roundings on a graphics card.
+    pub async fn embed(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<f32>>, DecodeError> {
+        let ids = texts.iter().map(|text| self.tokenize(text.as_ref()));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
         Ok(self.encoder.embed(&ids).await?)
     }
 }

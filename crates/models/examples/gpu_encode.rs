@@ -32,7 +32,7 @@ async fn run(path: &Path, tokens: usize, texts: usize) -> Result<(), Box<dyn std
     let mut times = Vec::new();
     for text in 0..=texts {
         let at = Instant::now();
-        encoder.embed(&ids).await?;
+        encoder.embed(std::slice::from_ref(&ids)).await?;
         let spent = at.elapsed().as_secs_f64() * 1e3;
         if text == 0 {
             println!("first     {spent:.1} ms for {tokens} tokens");

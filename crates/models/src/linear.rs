@@ -93,7 +93,10 @@ impl StoredWeight {
         let y = if gated { ops::swiglu(y) } else { y };
         let y = if gelu { ops::gelu(y) } else { y };
         match later {
-            Some(residual) => ops::add_rows(y, &residual),
+            Some(residual) => {
+                let rows = y.dims()[0];
+                ops::add_rows(y, &residual, rows)
+            }
             None => y,
         }
     }

@@ -1,21 +1,19 @@
 //! Each method against the slow way, between two small vocabularies and an untied model.
 
 use std::collections::HashMap;
-use std::future::{Future, ready};
+use std::future::ready;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 
 use lexigraft_checkpoint::DType;
 use lexigraft_text::Tokenizer;
 use lexigraft_transfer::initialise::{
     Combined, Focus, Fvt, Initialise, Mean, Omp, Rows, TextVectors, TokenAdapt, TokenAdaptOptions,
-    Wechsel, Zero,
+    VectorsFuture, Wechsel, Zero,
 };
 use lexigraft_transfer::report::{Splits, stochastok};
 use lexigraft_transfer::vectors::UnitVectors;
 use lexigraft_transfer::{
-    Context, Method, Origin, Overlap, SourceModel, StoredRows, TokenTable, TransferError,
-    transplant,
+    Context, Method, Origin, Overlap, SourceModel, StoredRows, TokenTable, transplant,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -273,11 +271,8 @@ fn drawn(text: &str) -> Vec<f32> {
 }
 
 impl TextVectors for Drawn {
-    fn embed<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<f32>, TransferError>> + 'a>> {
-        Box::pin(ready(Ok(drawn(text))))
+    fn embed<'a>(&'a self, texts: &'a [String]) -> VectorsFuture<'a> {
+        Box::pin(ready(Ok(texts.iter().map(|text| drawn(text)).collect())))
     }
 }
 

@@ -33,10 +33,13 @@ impl WasmEncoder {
         Ok(Uint32Array::from(ids.as_slice()))
     }
 
-    /// The embedding of one text.
-    pub async fn embed(&self, text: String) -> Result<Float32Array, JsValue> {
+    /// The embedding of each text.
+    pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Float32Array>, JsValue> {
         let encoder = Rc::clone(&self.encoder);
-        let embedding = encoder.embed(&text).await.map_err(IntoJs::into_js)?;
-        Ok(Float32Array::from(embedding.as_slice()))
+        let embeddings = encoder.embed(&texts).await.map_err(IntoJs::into_js)?;
+        let arrays = embeddings
+            .iter()
+            .map(|row| Float32Array::from(row.as_slice()));
+        Ok(arrays.collect())
     }
 }

@@ -405,7 +405,7 @@ export function fakeModule({
       }),
     loadEncoder: async () => ({
       info: () => ({ ...model.info(), maxLength: 8 }),
-      embed: async (text) => Float32Array.of(text.length),
+      embed: async (texts) => texts.map((text) => Float32Array.of(text.length)),
       tokenize: (text) => model.tokenize(text),
       free: () => undefined,
     }),

@@ -231,17 +231,41 @@ pub async fn agrees_with_references(kind: DeviceKind) {
 
     let encoder = minilm(&device).await;
     let reference: EncoderReference = self::reference("all-minilm-l6-v2.json");
-    let mut worst = 0f32;
+    let (mut worst, mut apart) = (0f32, 0f32);
+    let mut alone = Vec::new();
     for case in &reference.cases {
         assert_eq!(encoder.tokenize(&case.text).expect("encodes"), case.ids);
-        let embedding = encoder.embed(&case.text).await.expect("runs");
+        let embeddings = encoder.embed(&[&case.text]).await.expect("runs");
+        let [embedding] = embeddings.as_slice() else {
+            panic!("{} embeddings of one text", embeddings.len());
+        };
         assert_eq!(embedding.len(), case.embedding.len());
         for (have, want) in embedding.iter().zip(&case.embedding) {
             worst = worst.max((have - want).abs());
         }
+        alone.extend(embeddings);
     }
-    eprintln!("largest distance of an embedding element: {worst:.2e}");
+    // There and back: every text has one of its length to run together with, and not beside it.
+    let texts = reference.cases.iter().map(|case| &case.text);
+    let texts: Vec<&String> = texts.clone().chain(texts.rev()).collect();
+    let together = encoder.embed(&texts).await.expect("runs");
+    assert_eq!(together.len(), texts.len());
+    for (have, want) in together.iter().zip(alone.iter().chain(alone.iter().rev())) {
+        assert_eq!(have.len(), want.len());
+        for (have, want) in have.iter().zip(want) {
+            apart = apart.max((have - want).abs());
+        }
+    }
+    eprintln!("largest distance of an embedding element: {worst:.2e}, {apart:.2e} to it alone");
     assert!(worst < 1e-4, "{worst}");
+    assert!(apart < 1e-6, "{apart}");
+    assert!(
+        encoder
+            .embed(&[] as &[&str])
+            .await
+            .expect("runs")
+            .is_empty()
+    );
 }
 
 /// Bits per byte of prose, code, numbers and other languages, 713 tokens in one context.

@@ -61,23 +61,25 @@ pub fn attention(
     Ok(())
 }
 
-/// Each token attends to all: `[tokens, 3 heads * head_dim] -> [tokens, heads * head_dim]`, where a
-/// row holds the queries of all heads, then their keys, then their values.
+/// Each token attends to all of its text, each of `tokens` rows: `[texts * tokens, 3 heads * head_dim]
+/// -> [texts * tokens, heads * head_dim]`, where a row holds the queries of all heads, then their keys,
+/// then their values.
 ///
 /// # Errors
 /// `invalid-argument` when a length does not fit.
 pub fn full_attention(
     qkv: &[f32],
-    heads: usize,
-    head_dim: usize,
+    tokens: usize,
+    [heads, head_dim]: [usize; 2],
     out: &mut [f32],
     instructions: Instructions,
 ) -> Result<(), KernelError> {
     let width = heads * head_dim;
-    let tokens = out.len().checked_div(width).unwrap_or(0);
-    if width == 0 || out.len() != tokens * width || qkv.len() != 3 * out.len() {
+    let text = tokens * width;
+    if text == 0 || !out.len().is_multiple_of(text) || qkv.len() != 3 * out.len() {
         return Err(KernelError::InvalidArgument(format!(
-            "attention of {} elements to {} does not fit {heads} heads of {head_dim}",
+            "attention of {} elements to {} does not fit texts of {tokens} tokens and {heads} heads \
+             of {head_dim}",
             qkv.len(),
             out.len()
         )));
@@ -91,9 +93,11 @@ pub fn full_attention(
         kv_row: 3 * width,
         visible: Visible::All(tokens),
     };
-    let from = |first: usize| qkv.get(first..).unwrap_or_default();
-    let (keys, values) = (from(width), from(2 * width));
-    run(lay, tokens, qkv, keys, values, out, instructions);
+    for (qkv, out) in qkv.chunks_exact(3 * text).zip(out.chunks_exact_mut(text)) {
+        let from = |first: usize| qkv.get(first..).unwrap_or_default();
+        let (keys, values) = (from(width), from(2 * width));
+        run(lay, tokens, qkv, keys, values, out, instructions);
+    }
     Ok(())
 }
 
@@ -380,7 +384,8 @@ mod tests {
                 };
                 let mut out = vec![f32::NAN; tokens * width];
                 for instructions in Instructions::available() {
-                    full_attention(&qkv, heads, head_dim, &mut out, instructions).unwrap();
+                    full_attention(&qkv, tokens, [heads, head_dim], &mut out, instructions)
+                        .unwrap();
                     for head in 0..heads {
                         let (q, k, v) = (part(0, head), part(1, head), part(2, head));
                         let alone = Heads {

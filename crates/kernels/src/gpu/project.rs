@@ -159,7 +159,10 @@ pub fn project_as(
         };
         let out = swiglu(project_as(x, weight, inner, sharing)?)?;
         return match around.residual {
-            Some(residual) => add_rows(out, residual),
+            Some(residual) => {
+                let rows = out.dims()[0];
+                add_rows(out, residual, rows)
+            }
             None => Ok(out),
         };
     }

@@ -11,26 +11,28 @@ use crate::KernelError;
 /// Workgroups that WebGPU promises in one dimension of a grid.
 pub(super) const MAX_GROUPS: usize = 65_535;
 
-/// `x` plus the first rows of `table`: `[tokens, hidden] -> [tokens, hidden]`.
+/// Each text of `tokens` rows plus the first rows of `table`: `[texts * tokens, hidden] -> [texts *
+/// tokens, hidden]`.
 ///
 /// # Errors
 /// `invalid-argument` when shapes do not fit or a tensor is not `f32` on the wgpu device.
-pub fn add_rows(x: Tensor<2>, table: &Tensor<2>) -> Result<Tensor<2>, KernelError> {
-    let ([tokens, width], [rows, columns]) = (x.dims(), table.dims());
-    if rows < tokens || columns != width || tokens * width == 0 {
+pub fn add_rows(x: Tensor<2>, table: &Tensor<2>, tokens: usize) -> Result<Tensor<2>, KernelError> {
+    let ([all, width], [rows, columns]) = (x.dims(), table.dims());
+    if !whole_texts(all, tokens) || rows < tokens || columns != width || width == 0 {
         return Err(KernelError::InvalidArgument(format!(
-            "a sum of {:?} and the first rows of {:?}",
+            "a sum of {:?} in texts of {tokens} rows and the first rows of {:?}",
             x.dims(),
             table.dims()
         )));
     }
-    let out = empty([tokens, width], &x.device())?;
+    let out = empty([all, width], &x.device())?;
     let (from, table) = (need(&x, "x")?, need(table, "the table")?);
-    let groups = (tokens * width).div_ceil(64);
+    let groups = (all * width).div_ceil(64);
     let across = groups.min(MAX_GROUPS);
-    let parameters = parameters(&[(tokens * width) as u32, across as u32], &from);
+    let words = [all * width, across, tokens * width].map(|word| word as u32);
+    let parameters = parameters(&words, &from);
     launch(
-        Shader::plain(Name::Add, 64),
+        Shader::plain(Name::Add, 64).feature("REPEATED", tokens < all),
         &[
             Bound::Read(&parameters),
             Bound::Read(&from),
@@ -42,18 +44,20 @@ pub fn add_rows(x: Tensor<2>, table: &Tensor<2>) -> Result<Tensor<2>, KernelErro
     Ok(into_tensor(out))
 }
 
-/// The mean of all rows: `[tokens, hidden] -> [1, hidden]`.
+/// The mean of each text of `tokens` rows: `[texts * tokens, hidden] -> [texts, hidden]`.
 ///
 /// # Errors
 /// As [`add_rows`].
-pub fn mean_rows(x: Tensor<2>) -> Result<Tensor<2>, KernelError> {
-    let [tokens, width] = x.dims();
-    if tokens * width == 0 {
-        return Err(KernelError::InvalidArgument(
-            "there is no mean of no rows".to_owned(),
-        ));
+pub fn mean_rows(x: Tensor<2>, tokens: usize) -> Result<Tensor<2>, KernelError> {
+    let [all, width] = x.dims();
+    let texts = all.checked_div(tokens).unwrap_or(0);
+    if !whole_texts(all, tokens) || width == 0 || texts > MAX_GROUPS {
+        return Err(KernelError::InvalidArgument(format!(
+            "means of {:?} in texts of {tokens} rows",
+            x.dims()
+        )));
     }
-    let out = empty([1, width], &x.device())?;
+    let out = empty([texts, width], &x.device())?;
     let from = need(&x, "x")?;
     let parameters = parameters(&[tokens as u32, width as u32], &from);
     launch(
@@ -63,9 +67,14 @@ pub fn mean_rows(x: Tensor<2>) -> Result<Tensor<2>, KernelError> {
             Bound::Read(&from),
             Bound::Write(&out),
         ],
-        [width.div_ceil(64), 1, 1],
+        [width.div_ceil(64), texts, 1],
     );
     Ok(into_tensor(out))
+}
+
+/// Whether `rows` are texts of `tokens` rows each, one at least.
+fn whole_texts(rows: usize, tokens: usize) -> bool {
+    rows > 0 && tokens > 0 && rows.is_multiple_of(tokens)
 }
 
 /// One row: `[tokens, hidden] -> [1, hidden]`.

@@ -5,48 +5,49 @@ use burn::tensor::activation;
 #[cfg(feature = "cpu")]
 use crate::cpu::Instructions;
 
-/// Attention of every token to every other: `[tokens, 3 heads * head_dim] -> [tokens, heads *
-/// head_dim]`.
+/// Attention of every token to every other of its text, each of `tokens` rows: `[texts * tokens, 3
+/// heads * head_dim] -> [texts * tokens, heads * head_dim]`.
 ///
 /// A row holds the queries of all heads, then their keys, then their values.
-pub fn full_attention(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
+pub fn full_attention(qkv: Tensor<2>, tokens: usize, heads: usize) -> Tensor<2> {
     #[cfg(feature = "gpu")]
     if crate::gpu::is_here(&qkv)
-        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), qkv.dims()[0], heads)
+        && let Ok(out) = crate::gpu::full_attention(qkv.clone(), tokens, heads)
     {
         return out;
     }
     #[cfg(feature = "cpu")]
     let qkv = {
-        let [tokens, columns] = qkv.dims();
+        let [rows, columns] = qkv.dims();
         match super::host::take(qkv) {
             Ok(qkv) => {
                 let width = columns / 3;
-                let mut out = vec![0.0; tokens * width];
-                let (head_dim, best) = (width / heads, Instructions::best());
-                let done =
-                    crate::cpu::full_attention(qkv.values(), heads, head_dim, &mut out, best);
+                let mut out = vec![0.0; rows * width];
+                let (shape, best) = ([heads, width / heads], Instructions::best());
+                let done = crate::cpu::full_attention(qkv.values(), tokens, shape, &mut out, best);
                 super::host::check(done);
-                return super::host::tensor(out, [tokens, width]);
+                return super::host::tensor(out, [rows, width]);
             }
             Err(qkv) => qkv,
         }
     };
-    otherwise!(reference(qkv, heads))
+    otherwise!(reference(qkv, tokens, heads))
 }
 
 #[cfg(feature = "reference")]
-pub(super) fn reference(qkv: Tensor<2>, heads: usize) -> Tensor<2> {
-    let [tokens, columns] = qkv.dims();
+pub(super) fn reference(qkv: Tensor<2>, tokens: usize, heads: usize) -> Tensor<2> {
+    let [rows, columns] = qkv.dims();
     let head_dim = columns / (3 * heads);
-    let qkv = qkv.reshape([tokens, 3 * heads, head_dim]).swap_dims(0, 1);
-    let queries = qkv.clone().narrow(0, 0, heads);
-    let keys = qkv.clone().narrow(0, heads, heads);
-    let values = qkv.narrow(0, 2 * heads, heads);
+    let qkv = qkv
+        .reshape([rows / tokens, tokens, 3 * heads, head_dim])
+        .swap_dims(1, 2);
+    let queries = qkv.clone().narrow(1, 0, heads);
+    let keys = qkv.clone().narrow(1, heads, heads);
+    let values = qkv.narrow(1, 2 * heads, heads);
     let scale = (head_dim as f64).sqrt().recip();
-    let scores = (queries * scale).matmul(keys.swap_dims(1, 2));
-    activation::softmax(scores, 2)
+    let scores = (queries * scale).matmul(keys.swap_dims(2, 3));
+    activation::softmax(scores, 3)
         .matmul(values)
-        .swap_dims(0, 1)
-        .reshape([tokens, heads * head_dim])
+        .swap_dims(1, 2)
+        .reshape([rows, heads * head_dim])
 }

@@ -63,10 +63,12 @@ fn swiglus_agree() {
 
 #[test]
 fn full_attentions_agree() {
-    for (heads, head_dim, tokens) in [(1, 2, 1), (3, 6, 5), (12, 32, 31)] {
-        let qkv = noise([tokens, 3 * heads * head_dim], 0.4);
-        let want = full_attention::reference(qkv.clone(), heads);
-        assert_close(super::full_attention(qkv, heads), want);
+    for (heads, head_dim, tokens, texts) in
+        [(1, 2, 1, 1), (3, 6, 5, 1), (12, 32, 31, 1), (12, 32, 7, 3)]
+    {
+        let qkv = noise([texts * tokens, 3 * heads * head_dim], 0.4);
+        let want = full_attention::reference(qkv.clone(), tokens, heads);
+        assert_close(super::full_attention(qkv, tokens, heads), want);
     }
 }
 
@@ -182,9 +184,13 @@ fn a_cache_that_others_hold_is_copied_before_it_is_written() {
 fn sums_means_and_copies_agree() {
     for shape in [[1, 1], [3, 7], [31, 384]] {
         let (x, table) = (noise(shape, 1.2), noise([shape[0] + 2, shape[1]], 1.3));
-        let want = add_rows::reference(x.clone(), &table);
-        assert_close(super::add_rows(x.clone(), &table), want);
-        assert_close(super::mean_rows(x.clone()), mean_rows::reference(x.clone()));
+        // As one text, and as texts of one row.
+        for tokens in [shape[0], 1] {
+            let want = add_rows::reference(x.clone(), &table, tokens);
+            assert_close(super::add_rows(x.clone(), &table, tokens), want);
+            let want = mean_rows::reference(x.clone(), tokens);
+            assert_close(super::mean_rows(x.clone(), tokens), want);
+        }
         for index in [0, shape[0] / 2, shape[0] - 1] {
             let want = row::reference(x.clone(), index);
             assert_close(super::row(x.clone(), index), want);

@@ -78,14 +78,39 @@ fn sums_means_and_copies_agree() {
             .zip(&table)
             .map(|(x, y)| f64::from(x + y))
             .collect();
-        let found = gpu::add_rows(from.clone(), &tensor(&table, [tokens + 1, width])).unwrap();
+        let added = tensor(&table, [tokens + 1, width]);
+        let found = gpu::add_rows(from.clone(), &added, tokens).unwrap();
         let what = format!("{tokens} x {width}");
         assert_close(&what, &read(found), &sum, |_| 1e-6);
         let mean = twin::mean_rows(&x, width);
-        let found = gpu::mean_rows(from.clone()).unwrap();
+        let found = gpu::mean_rows(from.clone(), tokens).unwrap();
         assert_close(&what, &read(found), &mean, |_| 1e-4);
         let found = gpu::row(from, tokens - 1).unwrap();
         assert_eq!(read(found), x[(tokens - 1) * width..], "{what}");
+    }
+    // Three texts, each by itself.
+    let (tokens, width) = (5, 97);
+    let x = random.activations(3 * tokens * width);
+    let table = random.activations((tokens + 1) * width);
+    let (from, added) = (
+        tensor(&x, [3 * tokens, width]),
+        tensor(&table, [tokens + 1, width]),
+    );
+    let texts = || x.chunks_exact(tokens * width);
+    let sum: Vec<f64> = texts()
+        .flat_map(|text| text.iter().zip(&table))
+        .map(|(x, y)| f64::from(x + y))
+        .collect();
+    let found = gpu::add_rows(from.clone(), &added, tokens).unwrap();
+    assert_close("three texts", &read(found), &sum, |_| 1e-6);
+    let means: Vec<f64> = texts()
+        .flat_map(|text| twin::mean_rows(text, width))
+        .collect();
+    let found = gpu::mean_rows(from.clone(), tokens).unwrap();
+    assert_close("three texts", &read(found), &means, |_| 1e-5);
+    for tokens in [0, 4] {
+        assert!(gpu::add_rows(from.clone(), &added, tokens).is_err());
+        assert!(gpu::mean_rows(from.clone(), tokens).is_err());
     }
     let cache = random.activations(3 * 5 * 8);
     for (len, capacity) in [(0, 4), (5, 5), (4, 70)] {

@@ -1,6 +1,8 @@
 //! The BERT family (arXiv 1810.04805) with mean pooling and L2 normalisation, as
 //! sentence-transformers models use it (arXiv 1908.10084).
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 use lexigraft_checkpoint::{ByteSource, Checkpoint};
 use lexigraft_kernels::ops;
@@ -9,6 +11,10 @@ use serde::Deserialize;
 use crate::device::read_f32;
 use crate::loader::{DenseBytes, KernelFamily, LinearPart, WeightLoader};
 use crate::{ComputeDevice, Embedding, LayerNorm, Linear, LoadProgress, ModelError};
+
+/// Tokens of texts that run together: a pass over the weights costs as much as some ten of them, and
+/// what a block makes of 512 stays small.
+const TOGETHER: usize = 512;
 
 /// Sizes of a BERT encoder, as in its `config.json`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -213,16 +219,19 @@ impl Encoder {
         self.config.dense_bytes().total / 4
     }
 
-    /// Last hidden states of one text: ids with their special tokens -> `[tokens, hidden]`.
+    /// Last hidden states of texts of `tokens` ids each, special tokens included: `[texts * tokens]
+    /// -> [texts * tokens, hidden]`. Nothing of one text reaches another.
     ///
     /// # Errors
-    /// `invalid-argument` for no ids, too many, or one outside the vocabulary.
-    pub fn forward(&self, ids: &[u32]) -> Result<Tensor<2>, ModelError> {
-        let tokens = ids.len();
-        if tokens == 0 || tokens > self.config.max_position_embeddings {
+    /// `invalid-argument` for no ids, too many a text or no whole texts, or one outside the
+    /// vocabulary.
+    pub fn forward(&self, ids: &[u32], tokens: usize) -> Result<Tensor<2>, ModelError> {
+        let most = self.config.max_position_embeddings;
+        let whole = !ids.is_empty() && tokens > 0 && ids.len().is_multiple_of(tokens);
+        if !whole || tokens > most {
             return Err(ModelError::InvalidArgument(format!(
-                "{tokens} tokens, outside 1..={}",
-                self.config.max_position_embeddings
+                "{} ids in texts of {tokens} tokens, outside 1..={most}",
+                ids.len()
             )));
         }
         if let Some(id) = ids
@@ -234,28 +243,49 @@ impl Encoder {
                 self.config.vocab_size
             )));
         }
-        let x = ops::add_rows(self.words.forward(ids), &self.positions);
+        let x = ops::add_rows(self.words.forward(ids), &self.positions, tokens);
         let mut x = self.embedding_norm.forward(x);
         for block in &self.blocks {
-            x = block.forward(x, self.config.num_attention_heads);
+            x = block.forward(x, tokens, self.config.num_attention_heads);
         }
         Ok(x)
     }
 
-    /// The embedding of one text, mean over all its tokens and of length one: `[hidden]`.
-    pub async fn embed(&self, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
-        let pooled = ops::mean_rows(self.forward(ids)?);
-        let mut vector = read_f32(pooled).await?;
-        let norm = vector
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        // As torch's normalize: a zero vector stays zero.
-        let scale = (1.0 / norm.max(1e-12)) as f32;
-        vector.iter_mut().for_each(|v| *v *= scale);
-        Ok(vector)
+    /// The embedding of each text, mean over all its tokens and of length one: `[texts][hidden]`.
+    ///
+    /// Texts of as many tokens run together, so that one pass over the weights serves them all.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), for any of them; `device-lost`.
+    pub async fn embed(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut lengths: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, ids) in texts.iter().enumerate() {
+            lengths.entry(ids.len()).or_default().push(place);
+        }
+        let mut vectors = vec![Vec::new(); texts.len()];
+        for (tokens, places) in lengths {
+            for places in places.chunks((TOGETHER / tokens.max(1)).max(1)) {
+                let ids = places.iter().filter_map(|place| texts.get(*place));
+                let ids: Vec<u32> = ids.flatten().copied().collect();
+                let pooled = ops::mean_rows(self.forward(&ids, tokens)?, tokens);
+                let pooled = read_f32(pooled).await?;
+                let pooled = pooled.chunks_exact(self.config.hidden_size);
+                for (place, vector) in places.iter().zip(pooled) {
+                    if let Some(slot) = vectors.get_mut(*place) {
+                        *slot = unit(vector);
+                    }
+                }
+            }
+        }
+        Ok(vectors)
     }
+}
+
+/// As torch's normalize: a zero vector stays zero.
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let square: f64 = vector.iter().map(|v| f64::from(*v).powi(2)).sum();
+    let scale = (1.0 / square.sqrt().max(1e-12)) as f32;
+    vector.iter().map(|v| v * scale).collect()
 }
 
 impl EncoderBlock {
@@ -303,9 +333,9 @@ impl EncoderBlock {
         })
     }
 
-    /// `[tokens, hidden] -> [tokens, hidden]`, every token sees every other.
-    fn forward(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
-        let mixed = ops::full_attention(self.qkv.forward(x.clone()), heads);
+    /// `[texts * tokens, hidden]` in and out: every token sees every other of its text.
+    fn forward(&self, x: Tensor<2>, tokens: usize, heads: usize) -> Tensor<2> {
+        let mixed = ops::full_attention(self.qkv.forward(x.clone()), tokens, heads);
         let x = self
             .attention_norm
             .forward(self.output.forward_add(mixed, x));

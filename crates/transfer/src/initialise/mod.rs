@@ -30,7 +30,7 @@ pub use mean::Mean;
 #[cfg(feature = "auxiliary")]
 pub use omp::{ATOMS, Omp, Pursuit, pursue};
 #[cfg(feature = "auxiliary")]
-pub use token_adapt::{TextVectors, TokenAdapt, TokenAdaptOptions};
+pub use token_adapt::{TextVectors, TokenAdapt, TokenAdaptOptions, VectorsFuture};
 #[cfg(feature = "auxiliary")]
 pub use wechsel::Wechsel;
 pub use zero::Zero;

@@ -9,21 +9,22 @@ use super::{Context, Initialise, RowsFuture, Weights, sums};
 use crate::TransferError;
 use crate::vectors::{Cosines, UnitVectors, largest, softmax};
 
-/// What embeds a text as a vector.
+/// Strings that are embedded at once.
+const TOGETHER: usize = 256;
+
+/// What [`TextVectors::embed`] returns.
+pub type VectorsFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Vec<f32>>, TransferError>> + 'a>>;
+
+/// What embeds texts as vectors.
 pub trait TextVectors {
-    /// A vector of a text; the length is that of every other one.
-    fn embed<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<f32>, TransferError>> + 'a>>;
+    /// A vector of each text; the length is that of every other one.
+    fn embed<'a>(&'a self, texts: &'a [String]) -> VectorsFuture<'a>;
 }
 
 impl TextVectors for lexigraft_decode::TextEncoder {
-    fn embed<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<f32>, TransferError>> + 'a>> {
-        Box::pin(async move { Ok(lexigraft_decode::TextEncoder::embed(self, text).await?) })
+    fn embed<'a>(&'a self, texts: &'a [String]) -> VectorsFuture<'a> {
+        Box::pin(async move { Ok(lexigraft_decode::TextEncoder::embed(self, texts).await?) })
     }
 }
 
@@ -82,23 +83,28 @@ impl<'c> TokenAdapt<'c> {
     ) -> Result<Self, TransferError> {
         let tokens = context.source.tokens();
         let mut columns = 1;
-        let mut vectors: Vec<Option<Vec<f32>>> = Vec::with_capacity(tokens.len());
-        for id in 0..tokens.len() as u32 {
-            if id % 64 == 0 && progress(id as usize, tokens.len()).is_break() {
+        let mut vectors: Vec<Vec<f32>> = vec![Vec::new(); tokens.len()];
+        let ids: Vec<u32> = (0..tokens.len() as u32).collect();
+        for (done, ids) in ids.chunks(TOGETHER).enumerate() {
+            if progress(done * TOGETHER, tokens.len()).is_break() {
                 return Err(TransferError::Aborted);
             }
-            vectors.push(match tokens.bytes(id) {
-                Some(bytes) if !tokens.is_special(id) => {
-                    let vector = encoder.embed(&String::from_utf8_lossy(bytes)).await?;
-                    columns = vector.len();
-                    Some(vector)
-                }
+            let text = |id: &u32| match tokens.bytes(*id) {
+                Some(bytes) if !tokens.is_special(*id) => Some((*id, lossy(bytes))),
                 _ => None,
-            });
+            };
+            let (ids, texts): (Vec<u32>, Vec<String>) = ids.iter().filter_map(text).unzip();
+            for (id, vector) in ids.into_iter().zip(encoder.embed(&texts).await?) {
+                columns = vector.len();
+                if let Some(slot) = vectors.get_mut(id as usize) {
+                    *slot = vector;
+                }
+            }
         }
         let mut values = Vec::with_capacity(vectors.len() * columns);
-        for vector in vectors {
-            values.extend(vector.unwrap_or_else(|| vec![0.0; columns]));
+        for mut vector in vectors {
+            vector.resize(columns, 0.0);
+            values.extend(vector);
         }
         Ok(Self {
             context,
@@ -151,21 +157,27 @@ impl<'c> TokenAdapt<'c> {
     }
 }
 
+/// A token as an encoder reads it.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 impl Initialise for TokenAdapt<'_> {
     fn name(&self) -> &'static str {
         "token-adapt"
     }
 
+    fn batch(&self) -> usize {
+        TOGETHER
+    }
+
     fn rows<'a>(&'a mut self, ids: &'a [u32]) -> RowsFuture<'a> {
         Box::pin(async move {
-            let (mut vectors, mut columns) = (Vec::new(), 1);
-            for id in ids {
-                let bytes = self.context.bytes(*id)?;
-                let vector = self.encoder.embed(&String::from_utf8_lossy(bytes)).await?;
-                columns = vector.len();
-                vectors.extend(vector);
-            }
-            let queries = UnitVectors::new(vectors, columns);
+            let texts = ids.iter().map(|id| Ok(lossy(self.context.bytes(*id)?)));
+            let texts = texts.collect::<Result<Vec<String>, TransferError>>()?;
+            let vectors = self.encoder.embed(&texts).await?;
+            let columns = vectors.first().map_or(1, Vec::len);
+            let queries = UnitVectors::new(vectors.concat(), columns);
             let places: Vec<u32> = (0..ids.len() as u32).collect();
             let weights = self.source.for_each(&queries, &places, |place, cosines| {
                 let id = ids.get(place as usize).copied().unwrap_or(u32::MAX);
