@@ -43,7 +43,7 @@ pub async fn transplant(
 /// and a `progress` that may wait: in a browser, that is when it reads messages.
 ///
 /// Within a few thousand ids, new tokens are made in the order of their bytes: neighbours then begin
-/// with the same pieces, which spares a hypernetwork a third of its work.
+/// with the same pieces, which spares a hypernetwork a third of the places that it runs.
 ///
 /// # Errors
 /// As [`transplant`]; those of the store.
