@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use lexigraft_kernels::cpu::log_sum_exp;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -243,10 +244,8 @@ fn argmax(logits: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
 
 /// Natural log-probability of `id` under the softmax of `logits`.
 pub(crate) fn log_prob(logits: &[f32], id: u32) -> f32 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - top).exp()).sum();
     let logit = logits.get(id as usize).copied().unwrap_or(f32::NAN);
-    (f64::from(logit - top) - sum.ln()) as f32
+    (f64::from(logit) - log_sum_exp(logits)) as f32
 }
 
 #[cfg(test)]
