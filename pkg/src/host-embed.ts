@@ -3,7 +3,7 @@ import type { WasmEncoder } from "./wasm-module.js";
 
 /** Texts that are embedded in one call; between calls the engine answers others and can be stopped. */
 const MOST_TEXTS = 64;
-/** Characters of a call with more than one text: some 500 tokens, a quarter of a second of one thread. */
+/** Characters of a call with more than one text: in English some 500 tokens, about 0.3 s of MiniLM on one thread. */
 const MOST_CHARACTERS = 2000;
 
 /**

@@ -12,8 +12,7 @@ use crate::device::read_f32;
 use crate::loader::{DenseBytes, KernelFamily, LinearPart, WeightLoader};
 use crate::{ComputeDevice, Embedding, LayerNorm, Linear, LoadProgress, ModelError};
 
-/// Most tokens of texts that run together: more gain nothing, and the widest values of 512 are 3 MB in
-/// MiniLM.
+/// Most tokens of texts that run together: the widest values of 512 are 3 MB in MiniLM.
 const TOGETHER: usize = 512;
 
 /// Sizes of a BERT encoder, as in its `config.json`.
