@@ -107,6 +107,8 @@ impl WasmLanguageModel {
         let progress = Progress(on_progress);
         future_to_promise(async move {
             let method: Method = method.parse().map_err(IntoJs::into_js)?;
+            // Reading the tokenizer was long enough: what comes first tells of itself before it works.
+            progress.begin("source").await?;
             if !lossy {
                 check_lossless(&tokenizer).map_err(IntoJs::into_js)?;
             }
@@ -163,7 +165,6 @@ async fn run(
     hypernetwork: Option<Blob>,
     progress: &Progress,
 ) -> Result<(LanguageModel, Vocabulary<BlobRows>, Report), JsValue> {
-    progress.begin("source").await?;
     let checkpoint = open(weights.clone()).await?;
     let tied = model.decoder().config().tied_embeddings;
     let told = |done: u64, total: u64| progress.tell("source", done as f64, total as f64);
